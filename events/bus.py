@@ -1,0 +1,160 @@
+"""Emit: what a signal's `send()` does for its offloaded receivers.
+
+One synchronous publisher listens to each (signal, sender), however many receivers are offloaded. It applies
+`when`, takes the snapshot, and appends the event to the journal of the transaction it belongs to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from django.db.models import Model
+from django.db.models.signals import m2m_changed
+from django.dispatch import Signal
+
+from events.capture import Captured, capture
+from events.conf import settings
+from events.context import cause, is_muted
+from events.databases import outbox_for
+from events.envelope import Envelope, encode
+from events.fast_path import fast_path
+from events.ids import uuid7
+from events.journal import journal_of
+from events.outbox import Emission
+from events.registry import Binding
+
+# Their own rows never emit: a delivery that causes an event that causes a delivery has no end.
+SILENT_APPS = frozenset({"offload", "django_celery_results"})
+
+Observer = Callable[[Emission, str], None]
+_observers: list[Observer] = []
+
+
+class Publisher:
+    """The one synchronous receiver of a (signal, sender); `everyone` is the one of the same signal and no sender."""
+
+    def __init__(self, signal: Signal, sender: object) -> None:
+        self.signal = signal
+        self.sender = sender
+        self.bindings: list[Binding] = []
+
+    def __call__(self, sender: object, signal: Signal | None = None, **arguments: Any) -> None:
+        if is_muted() or _is_silent(sender) or _is_before(self.signal, arguments):
+            return
+        listening = self._listening(sender)
+        raw = _is_raw(sender, arguments)
+        chosen = [b for b in listening if (not raw or b.receiver.raw) and _wanted(b, sender, arguments)]
+        if chosen:
+            _emit(self.signal, sender, arguments, chosen)
+
+    def _listening(self, sender: object) -> list[Binding]:
+        own = _publishers.get((self.signal, _key(sender))) if self.sender is None else self
+        everyone = _publishers.get((self.signal, _key(None)))
+        if own is None or own is everyone:
+            return self.bindings
+        if own is not self:
+            # The publisher of this very sender emits for us too: one occurrence is one event.
+            return []
+        return self.bindings + everyone.bindings if everyone else self.bindings
+
+
+_publishers: dict[tuple[Signal, int], Publisher] = {}
+
+
+def _key(sender: object) -> int:
+    # As Signal does it: senders need not be hashable. The publisher keeps its sender alive.
+    return id(sender)
+
+
+def connect(binding: Binding) -> None:
+    key = (binding.signal, _key(binding.sender))
+    publisher = _publishers.get(key)
+    if publisher is None:
+        publisher = _publishers[key] = Publisher(binding.signal, binding.sender)
+        uid = f"events.bus.{key[1]}"
+        binding.signal.connect(publisher, sender=binding.sender, weak=False, dispatch_uid=uid)
+    publisher.bindings.append(binding)
+
+
+def disconnect(binding: Binding) -> None:
+    key = (binding.signal, _key(binding.sender))
+    publisher = _publishers.get(key)
+    if publisher is None:
+        return
+    publisher.bindings = [b for b in publisher.bindings if b is not binding]
+    if not publisher.bindings:
+        del _publishers[key]
+        binding.signal.disconnect(sender=binding.sender, dispatch_uid=f"events.bus.{key[1]}")
+
+
+@contextmanager
+def observed(observer: Observer) -> Iterator[None]:
+    """Within it `observer(emission, alias)` is called for every event as it is emitted, in any thread."""
+    _observers.append(observer)
+    try:
+        yield
+    finally:
+        _observers.remove(observer)
+
+
+def _emit(signal: Signal, sender: object, arguments: Mapping[str, Any], chosen: list[Binding]) -> None:
+    using = outbox_for(arguments.get("using"))
+    emission = _emission(signal, capture(signal, sender, arguments), chosen)
+    for observer in _observers:
+        observer(emission, using)
+    journal_of(using, fast_path).append(emission)
+
+
+def _emission(signal: Signal, captured: Captured, chosen: list[Binding]) -> Emission:
+    id = uuid7()
+    source = cause.get()
+    correlation_id = source.correlation_id if source else id
+    return Emission(
+        id=id,
+        type=captured.type,
+        subject=captured.subject,
+        correlation_id=correlation_id,
+        causation_id=source.event_id if source else None,
+        receivers={b.receiver.name: b.receiver.route() for b in chosen},
+        envelope=_envelope(id, captured, correlation_id, signal),
+    )
+
+
+def _envelope(id: UUID, captured: Captured, correlation_id: UUID, signal: Signal) -> str:
+    source = cause.get()
+    return encode(
+        Envelope(
+            id=str(id),
+            source=settings.SOURCE,
+            type=captured.type,
+            subject=captured.subject or msgspec.UNSET,
+            time=datetime.now(timezone.utc).isoformat(),
+            schemaversion=getattr(signal, "version", 1),
+            correlationid=str(correlation_id),
+            causationid=str(source.event_id) if source else msgspec.UNSET,
+            traceparent=source.traceparent if source and source.traceparent else msgspec.UNSET,
+            data=captured.data,
+        )
+    )
+
+
+def _is_silent(sender: object) -> bool:
+    return isinstance(sender, type) and issubclass(sender, Model) and sender._meta.app_label in SILENT_APPS
+
+
+def _is_before(signal: Signal, arguments: Mapping[str, Any]) -> bool:
+    return signal is m2m_changed and arguments["action"].startswith("pre_")
+
+
+def _is_raw(sender: object, arguments: Mapping[str, Any]) -> bool:
+    # "__fake__" is the module of a migration's historical models.
+    return bool(arguments.get("raw")) or getattr(sender, "__module__", "") == "__fake__"
+
+
+def _wanted(binding: Binding, sender: object, arguments: Mapping[str, Any]) -> bool:
+    return binding.when is None or bool(binding.when(sender, **arguments))

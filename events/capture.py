@@ -1,0 +1,141 @@
+"""What of a signal travels: its type, its subject, and its arguments as they are at this moment."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from django.db.models import Field, Model
+from django.db.models.signals import m2m_changed, post_delete, post_save
+from django.dispatch import Signal
+
+from events import tracking
+from events.exceptions import NotSerializable
+from events.serializers import dump_value, is_sensitive, plan_for
+from events.signal_names import signal_name
+
+logger = logging.getLogger("events")
+
+# Arguments of Django's own signals that mean something in the sending process only.
+PROCESS_BOUND = frozenset({"environ", "scope", "apps", "plan", "origin", "app_config", "stdout"})
+
+_M2M_VERBS = {"post_add": "added", "post_remove": "removed", "post_clear": "cleared"}
+
+
+class Captured(NamedTuple):
+    type: str
+    subject: str
+    data: dict[str, Any]
+
+
+def capture(signal: Signal, sender: object, arguments: Mapping[str, Any]) -> Captured:
+    """Raises `NotSerializable` for a custom signal's argument; Django's own signals never fail here."""
+    data: dict[str, Any] = {"signal": signal_name(signal), "sender": dump_sender(sender)}
+    instance = arguments.get("instance")
+    if isinstance(instance, Model) and signal in (post_save, post_delete, m2m_changed):
+        arguments = {k: v for k, v in arguments.items() if k != "instance"}
+        withheld = _capture_instance(data, signal, instance, arguments)
+        kind = _model_type(signal, sender, arguments)
+        subject = subject_of(instance)
+    else:
+        withheld = ()
+        kind = data["signal"] if not data["signal"].startswith("django.") else _framework_type(data["signal"])
+        subject = _first_subject(arguments)
+    data["args"], left_out = _dump_arguments(arguments, lenient=_is_framework(data["signal"]))
+    if withheld or left_out:
+        data["withheld"] = [*withheld, *left_out]
+    return Captured(kind, subject[:200], data)
+
+
+def _capture_instance(
+    data: dict[str, Any], signal: Signal, instance: Model, arguments: Mapping[str, Any]
+) -> tuple[str, ...]:
+    created = bool(arguments.get("created"))
+    plan = plan_for(type(instance))
+    snapshot = plan.take(instance, created=created)
+    data["instance"] = snapshot.data
+    data["model"] = instance._meta.label
+    if signal is post_save:
+        # Tracking settles what is loaded, so it is asked once per save, here.
+        changes = tracking.changes(instance, created=created, saved=arguments.get("update_fields"))
+        if changes:
+            data["changes"] = {
+                name: [plan.dump(name, before), plan.dump(name, after)]
+                for name, (before, after) in changes.items()
+            }
+    return snapshot.withheld
+
+
+def _model_type(signal: Signal, sender: object, arguments: Mapping[str, Any]) -> str:
+    assert isinstance(sender, type)
+    if signal is m2m_changed:
+        model, field = m2m_field(sender)
+        return f"{model}.{field}.{_M2M_VERBS[arguments['action']]}"
+    label = sender._meta.label_lower  # type: ignore[attr-defined]
+    if signal is post_delete:
+        return f"{label}.deleted"
+    return f"{label}.created" if arguments.get("created") else f"{label}.updated"
+
+
+def m2m_field(through: type) -> tuple[str, str]:
+    """The model and name of the many-to-many field behind a `through` model."""
+    for field in through._meta.get_fields():  # type: ignore[attr-defined]
+        related = getattr(field, "related_model", None)
+        if isinstance(field, Field) and isinstance(related, type):
+            for many in related._meta.local_many_to_many:  # type: ignore[attr-defined]
+                if many.remote_field.through is through:
+                    return related._meta.label_lower, many.name  # type: ignore[attr-defined]
+    return through._meta.label_lower, "rows"  # type: ignore[attr-defined]
+
+
+def subject_of(instance: Model) -> str:
+    """`library.book/42`; without the key where the key itself is sensitive."""
+    meta = instance._meta
+    if is_sensitive(meta.pk.name) or instance.pk is None:
+        return meta.label_lower
+    pk = instance.pk
+    return f"{meta.label_lower}/{','.join(map(str, pk)) if isinstance(pk, tuple) else pk}"
+
+
+def _first_subject(arguments: Mapping[str, Any]) -> str:
+    """What a custom event is about: the last instance among its arguments (the object, after who did it)."""
+    instances = [value for value in arguments.values() if isinstance(value, Model)]
+    return subject_of(instances[-1]) if instances else ""
+
+
+def _dump_arguments(arguments: Mapping[str, Any], *, lenient: bool) -> tuple[dict[str, Any], list[str]]:
+    dumped, left_out = {}, []
+    for name, value in arguments.items():
+        if is_sensitive(name) or (lenient and name in PROCESS_BOUND):
+            left_out.append(name)
+            continue
+        try:
+            dumped[name] = dump_value(value, path=name)
+        except NotSerializable as error:
+            if not lenient:
+                raise
+            logger.warning("events.withheld argument=%s reason=%s", name, error)
+            left_out.append(name)
+    return dumped, left_out
+
+
+def _is_framework(name: str) -> bool:
+    return name.startswith("django.")
+
+
+def _framework_type(name: str) -> str:
+    """django.core.signals.got_request_exception → django.got_request_exception"""
+    return f"django.{name.rpartition('.')[2]}"
+
+
+def dump_sender(sender: object) -> Any:
+    """A model or class by name, a string as it is; any other object means nothing on a worker."""
+    if isinstance(sender, type):
+        model = getattr(sender, "_meta", None)
+        if model is not None and issubclass(sender, Model):
+            return {"model": model.label}
+        return {"class": f"{sender.__module__}.{sender.__qualname__}"}
+    if isinstance(sender, Model):
+        return {"value": dump_value(sender, path="sender")}
+    return {"value": sender} if isinstance(sender, str) else None

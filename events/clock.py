@@ -1,0 +1,29 @@
+"""The database's clock, the only one the bus compares times by."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any
+
+from django.db import connections
+from django.db.models import DateTimeField, ExpressionWrapper
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Now
+
+from events.models import Delivery
+
+
+def after(seconds: float) -> Combinable:
+    """An expression: the database's now, plus `seconds`."""
+    if not seconds:
+        return Now()
+    return ExpressionWrapper(Now() + timedelta(seconds=seconds), output_field=DateTimeField())
+
+
+@lru_cache(maxsize=64)
+def after_sql(using: str, seconds: float) -> tuple[str, tuple[Any, ...]]:
+    """The same as SQL and its parameters, for statements written by hand."""
+    query = Delivery.objects.using(using).all().query
+    sql, params = query.get_compiler(connection=connections[using]).compile(after(seconds))  # type: ignore[arg-type]
+    return sql, tuple(params)

@@ -1,0 +1,70 @@
+"""The `EVENTS` setting: every key, its default and its unit. Unknown keys are found by `manage.py check`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from functools import lru_cache
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.core.signals import setting_changed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    QUEUES: tuple[str, ...] = ("default",)
+    # Receiver name, or a prefix that ends in "*", to queue: overrides offload(queue=…).
+    ROUTES: Mapping[str, str] = field(default_factory=dict)
+    SOURCE: str = "/django"
+    # Bare field names or "app.Model.field", added to those that look like secrets.
+    SENSITIVE_FIELDS: tuple[str, ...] = ()
+    # Headers of an HttpRequest that travel with an event.
+    REQUEST_HEADERS: tuple[str, ...] = ("User-Agent", "Accept-Language")
+    # Bytes of one envelope; a larger one stays in the outbox and its message carries the id alone.
+    MAX_INLINE_BYTES: int = 64 * 1024
+    # Days a finished event is kept.
+    RETENTION_DAYS: float = 30.0
+    # Days after which a dead letter is reported as forgotten by `manage.py events status`.
+    MAX_DEAD_LETTER_AGE: float = 14.0
+    # Whether every worker runs a relay in a thread of its own.
+    RELAY: bool = True
+    # Aliases with an outbox; None is every alias the routers let the bus migrate.
+    DATABASES: tuple[str, ...] | None = None
+    # Seconds a receiver may take over one event, unless offload(time_limit=…) says otherwise.
+    TIME_LIMIT: float = 300.0
+    # Messages waiting in a queue from which on the emitter leaves its events to the relay.
+    WINDOW: int = 64
+    # Seconds the emitting request waits for the broker before it leaves its events to the relay.
+    PUBLISH_TIMEOUT: float = 0.2
+
+
+KNOWN = frozenset(f.name for f in fields(Settings))
+
+
+@lru_cache(maxsize=1)
+def load() -> Settings:
+    given: dict[str, Any] = getattr(django_settings, "EVENTS", {})
+    return Settings(**{key: _frozen(value) for key, value in given.items() if key in KNOWN})
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, (list, set)) else value
+
+
+class _Current:
+    """The settings as they are now: read at each use, so that `override_settings` works."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(load(), name)
+
+
+settings: Settings = _Current()  # type: ignore[assignment]  # a typed face for a lazy object
+
+
+def _forget(*, setting: str, **kwargs: object) -> None:
+    if setting == "EVENTS":
+        load.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="events.conf")

@@ -1,0 +1,27 @@
+"""The database aliases that have an outbox."""
+
+from __future__ import annotations
+
+from django.db import DEFAULT_DB_ALIAS, connections, router
+
+from events.conf import settings
+from events.models import EventRecord
+
+
+def outbox_aliases() -> tuple[str, ...]:
+    """EVENTS["DATABASES"], else every alias the routers let the bus migrate; replicas of others left out."""
+    if settings.DATABASES is not None:
+        return settings.DATABASES
+    return tuple(alias for alias in connections if _is_primary(alias))
+
+
+def _is_primary(alias: str) -> bool:
+    mirror = connections[alias].settings_dict.get("TEST", {}).get("MIRROR")
+    return not mirror and router.allow_migrate_model(alias, EventRecord)
+
+
+def outbox_for(using: str | None) -> str:
+    """The alias whose outbox stores an event of a transaction on `using`."""
+    if using is not None and using in outbox_aliases():
+        return using
+    return DEFAULT_DB_ALIAS

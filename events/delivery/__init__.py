@@ -1,0 +1,1 @@
+"""The worker's side: what becomes of one event for one receiver."""

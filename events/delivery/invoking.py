@@ -1,0 +1,75 @@
+"""Calling a receiver, and trusting nothing it leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from asgiref.sync import async_to_sync, iscoroutinefunction
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from events.context import Cause, caused_by
+from events.delivery.occurrence import Occurrence
+from events.exceptions import BrokenTransaction
+from events.registry import Receiver
+
+_DURABLE = "A durable atomic block cannot be nested"
+
+
+def invoke(receiver: Receiver, occurrences: Sequence[Occurrence]) -> None:
+    """Run the receiver for these: a receiver of one is given one. Raises what it raises."""
+    first = occurrences[0].event
+    if len(occurrences) > 1:
+        # Many causes are no cause: what is emitted here starts a correlation of its own.
+        _call(receiver, list(occurrences))
+        return
+    source = Cause(event_id=first.id, correlation_id=first.correlation_id)
+    with caused_by(source):
+        if receiver.many:
+            _call(receiver, list(occurrences))
+        else:
+            _call_one(receiver, occurrences[0])
+
+
+def _call_one(receiver: Receiver, occurrence: Occurrence) -> None:
+    _call(
+        receiver,
+        **{"sender": occurrence.sender, **occurrence.arguments},
+        signal=occurrence.signal,
+        event=occurrence.event,
+    )
+
+
+def _call(receiver: Receiver, *args: Any, **kwargs: Any) -> None:
+    function = receiver.function
+    if iscoroutinefunction(function):
+        async_to_sync(function)(*args, **kwargs)
+        return
+    try:
+        function(*args, **kwargs)
+    except RuntimeError as error:
+        if _DURABLE in str(error):
+            error.add_note(f"offload(atomic=True) runs {receiver.name} in a transaction: use atomic=False.")
+        raise
+
+
+def assert_sound(using: str) -> None:
+    """Raises `BrokenTransaction` where a receiver swallowed a database error or closed the connection."""
+    connection = connections[using]
+    if connection.closed_in_transaction:
+        raise BrokenTransaction("The receiver closed the database connection inside its transaction.")
+    if connection.needs_rollback:
+        raise BrokenTransaction(
+            "The receiver swallowed a database error: its transaction can only be rolled back. Catch it around "
+            "a `with transaction.atomic():` of its own, or use offload(atomic=False)."
+        )
+
+
+def assert_left_no_transaction(using: str) -> None:
+    """The same for a receiver that manages its own: nothing may stay open that nobody will commit."""
+    connection: BaseDatabaseWrapper = connections[using]
+    if connection.in_atomic_block or connection.get_autocommit():
+        return
+    connection.close()
+    raise BrokenTransaction("The receiver left autocommit off: what it had not committed is rolled back.")

@@ -1,0 +1,169 @@
+"""The bus's tables. Times are the database's own `now()`: no two machines need agree on the hour."""
+
+from __future__ import annotations
+
+import uuid
+from typing import ClassVar
+
+from django.db import models
+from django.db.models.functions import Now
+
+
+class State(models.TextChoices):
+    WAITING = "waiting", "waiting"  # the relay is to send it, from next_at on
+    SENT = "sent", "sent"  # in a message; the relay looks at it again at next_at
+    RUNNING = "running", "running"  # a worker committed that it begins
+    DONE = "done", "done"
+    SKIPPED = "skipped", "skipped"
+    DEAD = "dead", "dead letter"
+
+
+UNFINISHED = (State.WAITING, State.SENT, State.RUNNING)
+FINISHED = (State.DONE, State.SKIPPED, State.DEAD)
+
+
+class EventRecord(models.Model):
+    """The outbox: one emitted event, written in the emitter's own transaction."""
+
+    id = models.UUIDField(primary_key=True)
+    type = models.CharField(max_length=200)
+    subject = models.CharField(max_length=200, blank=True)
+    correlation_id = models.UUIDField(db_index=True)
+    causation_id = models.UUIDField(null=True, db_index=True)
+    # Receiver's name → queue, as they were when the event was emitted.
+    receivers: models.JSONField[dict[str, str], dict[str, str]] = models.JSONField()
+    # Names of those whose messages the emitter publishes itself, right after the commit.
+    published: models.JSONField[list[str], list[str]] = models.JSONField(default=list)
+    envelope = models.TextField()
+    emitted_at = models.DateTimeField(db_default=Now(), db_index=True)
+    # When the relay has to look at it; NULL: nothing left for the relay to do here.
+    next_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "offload_event"
+        verbose_name = "event"
+        ordering: ClassVar = ["-id"]
+        indexes: ClassVar = [
+            models.Index(fields=["next_at"], name="offload_event_due", condition=models.Q(next_at__isnull=False)),
+            models.Index(fields=["type", "emitted_at"], name="offload_event_type"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.subject}".strip()
+
+
+class Delivery(models.Model):
+    """One event for one receiver, and what became of it."""
+
+    # No constraint in the database: an event and its deliveries are pruned together, by us.
+    event = models.ForeignKey(
+        EventRecord, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="deliveries"
+    )
+    receiver = models.CharField(max_length=200)
+    queue = models.CharField(max_length=100)
+    state = models.CharField(max_length=10, choices=State.choices)
+    # Tries used up; a chunk's optimistic first run counts only when it fails.
+    tries = models.PositiveIntegerField(default=0)
+    # Times it was sent; 0 is the emitter's own message.
+    attempt = models.PositiveIntegerField(default=0)
+    next_at = models.DateTimeField(null=True)
+    # When the relay first found it neither in the broker nor with a worker.
+    suspect_at = models.DateTimeField(null=True)
+    worker = models.CharField(max_length=200, blank=True)
+    # Its process died or ran out of time: it runs alone, and the try is counted before the run.
+    careful = models.BooleanField(default=False)
+    # The message it last ran in: the task id of its TaskResult.
+    message_id = models.UUIDField(null=True, db_index=True)
+    reason = models.CharField(max_length=200, blank=True)
+    error = models.TextField(blank=True)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "offload_delivery"
+        verbose_name = "delivery"
+        verbose_name_plural = "deliveries"
+        ordering: ClassVar = ["-id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["event", "receiver"], name="offload_delivery_once"),
+        ]
+        indexes: ClassVar = [
+            # The relay's work: touches unfinished rows only.
+            models.Index(
+                fields=["queue", "state", "next_at"],
+                name="offload_delivery_due",
+                condition=models.Q(state__in=["waiting", "sent", "running"]),
+            ),
+            models.Index(
+                fields=["receiver", "finished_at"],
+                name="offload_delivery_dead",
+                condition=models.Q(state="dead"),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.receiver} ({self.state})"
+
+
+class Worker(models.Model):
+    """A worker's own word: that it lives, what it serves, what it has in hand."""
+
+    id = models.CharField(primary_key=True, max_length=200)
+    started_at = models.DateTimeField(db_default=Now())
+    beat_at = models.DateTimeField(db_default=Now())
+    left_at = models.DateTimeField(null=True)
+    processes = models.PositiveIntegerField(default=1)
+    queues: models.JSONField[list[str], list[str]] = models.JSONField(default=list)
+    receivers: models.JSONField[list[str], list[str]] = models.JSONField(default=list)
+    # [receiver, event id] of every delivery in the messages it has taken from the broker.
+    held: models.JSONField[list[list[str]], list[list[str]]] = models.JSONField(default=list)
+
+    class Meta:
+        db_table = "offload_worker"
+
+    def __str__(self) -> str:
+        return self.id
+
+
+class Queue(models.Model):
+    """One relay at a time feeds a queue: the one that holds its lease."""
+
+    name = models.CharField(primary_key=True, max_length=100)
+    paused = models.BooleanField(default=False)
+    lease_owner = models.CharField(max_length=200, blank=True)
+    lease_until = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "offload_queue"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class PausedReceiver(models.Model):
+    name = models.CharField(primary_key=True, max_length=200)
+    since = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "offload_paused_receiver"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Refusal(models.Model):
+    """A message a worker would not run: forged, altered, unknown or of a pruned event."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    at = models.DateTimeField(db_default=Now(), db_index=True)
+    reason = models.CharField(max_length=300)
+    receiver = models.CharField(max_length=200, blank=True)
+    message_id = models.CharField(max_length=200, blank=True)
+    worker = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        db_table = "offload_refusal"
+        ordering: ClassVar = ["-at"]
+
+    def __str__(self) -> str:
+        return self.reason

@@ -1,0 +1,31 @@
+"""One relay at a time per queue: two that fill the window side by side overfill it."""
+
+from __future__ import annotations
+
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from events.clock import after
+from events.identity import who
+from events.models import Queue
+
+# Seconds a lease lasts without being renewed: how long a queue waits for a relay that died.
+LEASE = 10
+
+
+def ensure(using: str, names: set[str]) -> None:
+    rows = Queue.objects.using(using)
+    absent = names - set(rows.filter(name__in=names).values_list("name", flat=True))
+    rows.bulk_create([Queue(name=name) for name in sorted(absent)], ignore_conflicts=True)
+
+
+def take(using: str, name: str) -> bool:
+    """Whether the queue is ours to feed, unpaused, for the next LEASE seconds."""
+    free = Q(lease_until=None) | Q(lease_until__lt=Now()) | Q(lease_owner=who())
+    rows = Queue.objects.using(using).filter(free, name=name, paused=False)
+    return rows.update(lease_owner=who(), lease_until=after(LEASE)) == 1
+
+
+def leave(using: str) -> None:
+    """A relay that stops lets others go on at once."""
+    Queue.objects.using(using).filter(lease_owner=who()).update(lease_until=None)

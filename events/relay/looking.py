@@ -1,0 +1,62 @@
+"""Was it lost? What was sent and not heard of is looked for: in the broker first, then with the workers.
+
+In that order: a message moves from the broker to a worker, so one that is in neither, read so, was in
+neither at the second reading, unless its worker hasn't said so yet. Hence two looks, a beat apart.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+
+from events.clock import after
+from events.models import Delivery, State
+from events.relay.workers import Pair
+
+# Seconds between looks at what is in sight, and until the second look at what is not (longer than a beat).
+LOOK_AGAIN = 15
+LOOK_TWICE = 6
+BATCH = 1000
+
+
+def examine(using: str, queue: str, in_broker: frozenset[Pair], held: frozenset[Pair]) -> int:
+    """Look for what is due; how many were lost and wait to be sent again."""
+    due = list(_due(using, queue))
+    in_sight = [row for row in due if _pair(row) in in_broker or _pair(row) in held]
+    seen = {row.pk for row in in_sight}
+    unseen = [row for row in due if row.pk not in seen]
+    lost = [row for row in unseen if row.suspect_at is not None]
+    _update(using, in_sight, next_at=after(LOOK_AGAIN), suspect_at=None)
+    _update(using, [row for row in unseen if row.suspect_at is None], next_at=after(LOOK_TWICE), suspect_at=Now())
+    _send_again(using, lost)
+    return len(lost)
+
+
+def _due(using: str, queue: str) -> QuerySet[Delivery]:
+    rows = Delivery.objects.using(using).filter(queue=queue, state__in=[State.SENT, State.RUNNING])
+    return rows.filter(next_at__lte=Now()).order_by("next_at").defer("error")[:BATCH]
+
+
+def _send_again(using: str, lost: list[Delivery]) -> None:
+    _update(using, [row for row in lost if row.state == State.SENT], **_waiting())
+    # It was begun and nobody holds it: whoever ran it is gone, and may have died of it.
+    _update(using, [row for row in lost if row.state == State.RUNNING], careful=True, **_waiting())
+
+
+def _waiting() -> dict[str, object]:
+    return {"state": State.WAITING, "next_at": Now(), "suspect_at": None}
+
+
+def _update(using: str, rows: list[Delivery], **values: object) -> None:
+    if not rows:
+        return
+    # A worker may have finished it since we read it: then it is not ours to change.
+    states = {row.state for row in rows}
+    keys: list[UUID | int] = [row.pk for row in rows]
+    Delivery.objects.using(using).filter(pk__in=keys, state__in=states).update(**values)
+
+
+def _pair(row: Delivery) -> Pair:
+    return row.receiver, str(row.event_id)

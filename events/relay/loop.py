@@ -1,0 +1,74 @@
+"""The relay's loop: in a worker's thread, or alone with `manage.py events relay`."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+from django.db import Error, connections
+
+from events.conf import settings
+from events.databases import outbox_aliases
+from events.relay import lease
+from events.relay.pruning import prune
+from events.relay.rounds import has_backlog, turn
+
+logger = logging.getLogger("events")
+
+# Seconds between rounds: the latency of what the fast path left.
+EVERY = 0.25
+_PRUNE_EVERY = 3600.0
+
+
+class Relay:
+    """`run()` blocks until `stop()` is called from another thread or a signal handler."""
+
+    def __init__(self, every: float = EVERY) -> None:
+        self.every = every
+        self._stopping = threading.Event()
+        self._prune_at = time.monotonic() + _PRUNE_EVERY
+
+    def run(self) -> None:
+        logger.info("events.relay state=started aliases=%s", ",".join(outbox_aliases()))
+        try:
+            while not self._stopping.is_set():
+                if not self._round():
+                    self._stopping.wait(self.every)
+        finally:
+            self._leave()
+            logger.info("events.relay state=stopped")
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    def _round(self) -> bool:
+        """Whether there is more to do at once."""
+        more = False
+        for using in outbox_aliases():
+            try:
+                more |= has_backlog(turn(using))
+            except Error as error:
+                # The database is away, or another relay's lock was in the way: nothing is half done.
+                logger.warning("events.relay alias=%s error=%r remedy='tried again in a moment'", using, error)
+                connections[using].close()
+        self._prune()
+        return more
+
+    def _prune(self) -> None:
+        if time.monotonic() < self._prune_at:
+            return
+        self._prune_at = time.monotonic() + _PRUNE_EVERY
+        for using in outbox_aliases():
+            gone = sum(prune(using, settings.RETENTION_DAYS))
+            logger.info("events.prune alias=%s events=%d", using, gone)
+
+    def _leave(self) -> None:
+        for using in outbox_aliases():
+            try:
+                lease.leave(using)
+            except Error:
+                # It runs out by itself.
+                logger.warning("events.relay alias=%s lease='left to expire'", using)
+            connections[using].close()
+

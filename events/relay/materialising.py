@@ -1,0 +1,82 @@
+"""Each event is examined once: a delivery's record for every receiver that left none."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db import connections, transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+
+from events.clock import after
+from events.crashpoints import crashpoint
+from events.models import Delivery, EventRecord, State
+from events.relay.workers import Pair
+
+# Events of one transaction: a lock is held for a fraction of a second.
+BATCH = 500
+# Seconds until what was published is looked for.
+LOOK_AFTER = 15
+# Milliseconds a relay waits for a worker whose claim is not committed yet.
+_PATIENCE = 500
+
+
+def materialise(using: str, held: frozenset[Pair]) -> int:
+    """Records for the events that are due; how many events were examined."""
+    with transaction.atomic(using=using):
+        _limit_waiting(using)
+        events = list(_due(using))
+        if not events:
+            return 0
+        busy = {e.pk for e in events if any((name, str(e.pk)) in held for name in e.receivers)}
+        settled = [e for e in events if e.pk not in busy]
+        _record(using, settled)
+        _rows(using, [e.pk for e in settled]).update(next_at=None)
+        # A worker's claim for these may be open in a long transaction, and our insert would wait for it.
+        _rows(using, list(busy)).update(next_at=after(LOOK_AFTER))
+        crashpoint("relay.materialised")
+    return len(events)
+
+
+def _due(using: str) -> QuerySet[EventRecord]:
+    features = connections[using].features
+    due = EventRecord.objects.using(using).filter(next_at__lte=Now()).order_by("next_at").defer("envelope")
+    if features.has_select_for_update:
+        # Skipping rows another relay holds: relays may run side by side.
+        due = due.select_for_update(skip_locked=features.has_select_for_update_skip_locked)
+    return due[:BATCH]
+
+
+def _record(using: str, events: list[EventRecord]) -> None:
+    there = Delivery.objects.using(using).filter(event_id__in=[event.pk for event in events])
+    recorded = set(there.values_list("event_id", "receiver"))
+    rows = [
+        _delivery(event, name, queue)
+        for event in sorted(events, key=lambda event: event.pk)
+        for name, queue in sorted(event.receivers.items())
+        if (event.pk, name) not in recorded
+    ]
+    # Here, and only here, a conflict needs no answer: the record is there, whoever made it.
+    Delivery.objects.using(using).bulk_create(rows, ignore_conflicts=True, batch_size=BATCH)
+
+
+def _delivery(event: EventRecord, name: str, queue: str) -> Delivery:
+    published = name in event.published
+    return Delivery(
+        event_id=event.pk,
+        receiver=name,
+        queue=queue,
+        state=State.SENT if published else State.WAITING,
+        # Published by the emitter at least 15 s ago, or this very moment: it is looked for soon.
+        next_at=after(LOOK_AFTER) if published else Now(),
+    )
+
+
+def _limit_waiting(using: str) -> None:
+    if connections[using].vendor == "postgresql":
+        with connections[using].cursor() as cursor:
+            cursor.execute(f"SET LOCAL lock_timeout = {_PATIENCE}")
+
+
+def _rows(using: str, ids: list[UUID]) -> QuerySet[EventRecord]:
+    return EventRecord.objects.using(using).filter(pk__in=ids)

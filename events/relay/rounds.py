@@ -1,0 +1,81 @@
+"""One round of the relay: materialise, look, feed. Any number of relays may run side by side."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from django.db import Error
+from django.db.models import QuerySet
+
+from events import transport
+from events.conf import settings
+from events.models import UNFINISHED, Delivery, Queue
+from events.relay import lease
+from events.relay.feeding import feed
+from events.relay.looking import examine
+from events.relay.materialising import BATCH, materialise
+from events.relay.workers import Workforce, bury_the_dead
+
+logger = logging.getLogger("events")
+
+
+@dataclass(slots=True, kw_only=True)
+class Round:
+    """What a round did."""
+
+    materialised: int = 0
+    recovered: int = 0
+    lost: int = 0
+    messages: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.materialised or self.recovered or self.lost or self.messages)
+
+
+def turn(using: str) -> Round:
+    """One round on the outbox of `using`. Raises database errors; a broker that is away ends it early."""
+    done = Round(recovered=bury_the_dead(using))
+    workforce = Workforce.read(using)
+    done.materialised = materialise(using, workforce.held())
+    for queue in _queues(using):
+        if lease.take(using, queue):
+            _serve(using, queue, done)
+    if done.lost:
+        logger.warning("events.relay alias=%s lost=%d remedy='they are sent again'", using, done.lost)
+    return done
+
+
+def _queues(using: str) -> list[str]:
+    """Queues with anything unfinished, through the partial index alone."""
+    unfinished: QuerySet[Delivery] = Delivery.objects.using(using).filter(state__in=[s.value for s in UNFINISHED])
+    names = set(unfinished.order_by().values_list("queue", flat=True).distinct())
+    lease.ensure(using, names | set(settings.QUEUES))
+    return sorted(names)
+
+
+def _serve(using: str, queue: str, done: Round) -> None:
+    try:
+        look = transport.look(queue)
+    except Exception as error:  # noqa: BLE001 - each broker's client has errors of its own
+        # Nothing is concluded from a broker that can't be asked.
+        logger.warning("events.relay queue=%s error=%r remedy='tried again in a moment'", queue, error)
+        transport.reset()
+        return
+    # Read after the broker: see events.relay.looking.
+    workforce = Workforce.read(using)
+    if look.ids is not None:
+        done.lost += examine(using, queue, look.ids, workforce.held())
+    room = workforce.window(queue) - look.depth
+    try:
+        done.messages += feed(using, queue, room, workforce.receivers(queue))
+    except Error:
+        raise
+    except Exception as error:  # noqa: BLE001 - each broker's client has errors of its own
+        logger.warning("events.relay queue=%s error=%r remedy='looked for in 15 s'", queue, error)
+        transport.reset()
+
+
+def has_backlog(done: Round) -> bool:
+    """Whether the next round should follow at once."""
+    return done.materialised >= BATCH

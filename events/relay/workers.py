@@ -1,0 +1,54 @@
+"""What the workers say of themselves: who lives, what they serve, what they hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db.models.functions import Now
+
+from events.clock import after
+from events.delivery.failing import recover
+from events.models import Worker
+
+# Seconds. A worker beats every 5 s; from FRESH on its word is not taken, from DEAD on it is buried.
+FRESH = 15
+DEAD = 20
+
+# (receiver, event id), as a message's header spells them.
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workforce:
+    """The live workers, read once per round."""
+
+    workers: tuple[Worker, ...]
+
+    @classmethod
+    def read(cls, using: str) -> Workforce:
+        rows = Worker.objects.using(using).filter(beat_at__gt=after(-FRESH), left_at=None)
+        return cls(workers=tuple(rows))
+
+    def held(self) -> frozenset[Pair]:
+        return frozenset((receiver, event) for worker in self.workers for receiver, event in worker.held)
+
+    def window(self, queue: str) -> int:
+        """Messages the broker may hold for a queue: four for each process that serves it, at least 8."""
+        return max(8, 4 * sum(w.processes for w in self.workers if queue in w.queues))
+
+    def receivers(self, queue: str) -> frozenset[str]:
+        """Those that a live worker of the queue has imported: Celery discards messages for others."""
+        return frozenset(name for w in self.workers if queue in w.queues for name in w.receivers)
+
+
+def bury_the_dead(using: str) -> int:
+    """Take back what dead workers held; how many deliveries."""
+    taken = 0
+    for worker in Worker.objects.using(using).filter(beat_at__lt=after(-DEAD)):
+        # Before its row goes: killed between the two, another relay does both again, which is harmless.
+        pairs = [(receiver, UUID(event)) for receiver, event in worker.held]
+        taken += recover(using, pairs, f"Its worker {worker.id} stopped giving signs of life while it held this.")
+        Worker.objects.using(using).filter(pk=worker.pk, beat_at=worker.beat_at).delete()
+    Worker.objects.using(using).filter(left_at__lt=Now()).delete()
+    return taken

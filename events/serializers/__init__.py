@@ -1,0 +1,28 @@
+"""What travels in an envelope's `data`: arguments, references to rows, and snapshots of them."""
+
+from __future__ import annotations
+
+from events.serializers.json_type import Json
+from events.serializers.plan import Snapshot, SnapshotPlan, plan_for
+from events.serializers.references import Reference, fetch_references, substitute
+from events.serializers.registry import DuplicateSerializer, register_serializer, serializers
+from events.serializers.requests import RequestInfo
+from events.serializers.sensitive import is_sensitive
+from events.serializers.values import dump_value, load_value
+
+__all__ = [
+    "DuplicateSerializer",
+    "Json",
+    "Reference",
+    "RequestInfo",
+    "Snapshot",
+    "SnapshotPlan",
+    "dump_value",
+    "fetch_references",
+    "is_sensitive",
+    "load_value",
+    "plan_for",
+    "register_serializer",
+    "serializers",
+    "substitute",
+]

@@ -1,0 +1,157 @@
+"""A model instance as it was when its signal fired, and back: compiled once per model."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple, cast
+
+from django.core.signals import setting_changed
+from django.db.models import ImageField, Model
+
+from events.serializers.codecs import AnyField, Codec
+from events.serializers.fields import codec_for
+from events.serializers.json_type import Json
+from events.serializers.registry import serializers
+from events.serializers.sensitive import is_sensitive_field
+from events.serializers.stale import guard
+
+logger = logging.getLogger("events.serializers")
+
+# An expression: what it stands for only the database knows, so the field is deferred on the rebuilt instance.
+_UNKNOWN = object()
+_ABSENT = object()
+
+Encode = Callable[[Any], Any]
+
+
+class Snapshot(NamedTuple):
+    # By attname.
+    data: dict[str, Json]
+    # Attnames of fields whose value could not be captured: they should be reported.
+    withheld: tuple[str, ...]
+
+
+class SnapshotPlan:
+    """`take` and `rebuild` cause no query and touch no file."""
+
+    def __init__(self, model: type[Model]) -> None:
+        self.model = model
+        self._columns = tuple(model._meta.concrete_fields)
+        codecs = {field.attname: self._codec(field) for field in self._columns}
+        self._codecs: dict[str, Codec] = {name: codec for name, codec in codecs.items() if codec is not None}
+        # Attnames of the fields that never leave the process.
+        self.home = tuple(name for name, codec in codecs.items() if codec is None)
+        self._on_insert = self._steps(self._columns)
+        # The database computes generated ones again at an update, and Django doesn't ask for the result.
+        self._on_update = self._steps(field for field in self._columns if not field.generated)
+        self._images = tuple(f for f in self._columns if isinstance(f, ImageField))
+
+    def _codec(self, field: AnyField) -> Codec | None:
+        return None if is_sensitive_field(field, self.model) else codec_for(field)
+
+    def _steps(self, fields: Iterable[AnyField]) -> tuple[tuple[str, Encode], ...]:
+        names = (field.attname for field in fields)
+        return tuple((name, _encoder(self._codecs[name])) for name in names if name in self._codecs)
+
+    def take(self, instance: Model, *, created: bool) -> Snapshot:
+        """What `instance` holds now; a field it doesn't hold (deferred) is left out."""
+        # Its __dict__ alone: a descriptor might query, or open a file.
+        held = instance.__dict__
+        data: dict[str, Json] = {}
+        withheld: list[str] = []
+        for name, encode in self._on_insert if created else self._on_update:
+            value = held.get(name, _ABSENT)
+            if value is None:
+                data[name] = None
+            elif value is not _ABSENT:
+                try:
+                    encoded = encode(value)
+                except Exception:  # noqa: BLE001  # any field's code: the signal must not fail, the caller reports it
+                    withheld.append(name)
+                else:
+                    if encoded is not _UNKNOWN:
+                        data[name] = encoded
+        return Snapshot(data, tuple(withheld))
+
+    def dump(self, name: str, value: object) -> Json:
+        """One value of the field with that attname. Raises `KeyError` for a field that stays at home."""
+        codec = self._codecs[name]
+        return None if value is None else cast("Json", _encoder(codec)(value))
+
+    def load(self, name: str, value: Json) -> object:
+        """What `dump` was given, as the field holds it."""
+        return None if value is None else self._codecs[name].decode(value)
+
+    def rebuild(self, data: Mapping[str, Json], using: str) -> Model:
+        """The instance as `take` saw it: what `data` lacks is deferred, what the model lacks is ignored."""
+        names, values = [], []
+        for field in self._columns:
+            value = self._decoded(field.attname, data)
+            if value is _ABSENT and field.primary_key:
+                # Deferred it could not even be shown: Django looks deferred values up by it.
+                value = None
+            if value is not _ABSENT:
+                names.append(field.attname)
+                values.append(value)
+        return guard(self._build(using, names, values))
+
+    def _decoded(self, name: str, data: Mapping[str, Json]) -> Any:
+        raw = data.get(name, _ABSENT)
+        codec = self._codecs.get(name)
+        if codec is None or raw is _ABSENT or raw is None:
+            return None if codec is not None and raw is None else _ABSENT
+        try:
+            return codec.decode(raw)
+        except Exception:
+            # The field has had another type since: it is deferred, like one that was added.
+            label = self.model._meta.label
+            logger.warning("The value in the event doesn't fit field=%s.%s", label, name, exc_info=True)
+            return _ABSENT
+
+    def _build(self, using: str, names: list[str], values: list[Any]) -> Model:
+        given = dict(zip(names, values, strict=True))
+        # Set once the instance stands: an image whose dimensions are unknown would be opened by its creation.
+        late = {
+            image.attname: given.pop(image.attname) for image in self._images if _would_open(image, given)
+        }
+        instance = self.model.from_db(using, list(given), list(given.values()))
+        instance.__dict__.update(late)
+        return instance
+
+
+def _would_open(field: Any, given: Mapping[str, Any]) -> bool:
+    dimensions = [name for name in (field.width_field, field.height_field) if name]
+    return bool(given.get(field.attname)) and not all(given.get(name) for name in dimensions)
+
+
+def _encoder(codec: Codec) -> Encode:
+    expected, encode, normalise = codec.type, codec.encode, codec.normalise
+
+    def assigned(value: Any) -> Any:
+        if hasattr(value, "resolve_expression"):
+            return _UNKNOWN
+        plain = normalise(value)
+        if plain is not None and not isinstance(plain, expected):
+            raise TypeError(f"{type(value).__name__} doesn't become {expected.__name__}")
+        return None if plain is None else encode(plain)
+
+    def encoder(value: Any) -> Any:
+        return encode(value) if type(value) is expected else assigned(value)
+
+    return encoder
+
+
+@lru_cache(maxsize=1024)
+def plan_for(model: type[Model]) -> SnapshotPlan:
+    return SnapshotPlan(model)
+
+
+def _forget(*, setting: str, **kwargs: object) -> None:
+    if setting == "EVENTS":
+        plan_for.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="events.serializers.plan")
+serializers.on_change(plan_for.cache_clear)

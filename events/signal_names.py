@@ -1,0 +1,58 @@
+"""A signal's name: what an envelope calls it, and how a worker finds it again."""
+
+from __future__ import annotations
+
+import sys
+from functools import lru_cache
+
+from django.contrib.auth import signals as auth
+from django.core import signals as core
+from django.db.backends import signals as backend
+from django.db.models import signals as model
+from django.dispatch import Signal
+from django.test import signals as test
+
+MODEL_SIGNALS = (model.post_save, model.post_delete, model.m2m_changed)
+
+# Sent before the write, or wanted in place: what to use instead.
+_IN_PLACE = {
+    model.pre_init: "post_save",
+    model.post_init: "post_save",
+    model.pre_save: "post_save",
+    model.pre_delete: "post_delete",
+    model.class_prepared: "a synchronous receiver: it runs before any worker exists",
+    model.pre_migrate: "a synchronous receiver: its work must be done before the migration",
+    backend.connection_created: "a synchronous receiver: it prepares the connection it is given",
+    test.setting_changed: "a synchronous receiver: tests need its effect at once",
+    test.template_rendered: "a synchronous receiver: tests need its effect at once",
+}
+
+_MODULES = {
+    "django.db.models.signals": model,
+    "django.core.signals": core,
+    "django.contrib.auth.signals": auth,
+    "django.db.backends.signals": backend,
+    "django.test.signals": test,
+}
+
+
+@lru_cache(maxsize=None)
+def signal_name(signal: Signal) -> str:
+    """An event's own name, else the dotted path of the module-level name the signal is bound to."""
+    name = getattr(signal, "name", None)
+    if isinstance(name, str):
+        return name
+    for path, module in {**_MODULES, **sys.modules}.items():
+        for attribute, value in list(getattr(module, "__dict__", {}).items()):
+            if value is signal:
+                return f"{path}.{attribute}"
+    return f"signal-{id(signal):x}"
+
+
+def is_named(signal: Signal) -> bool:
+    return not signal_name(signal).startswith("signal-")
+
+
+def instead_of(signal: Signal) -> str | None:
+    """What to use where `signal` can't be offloaded; None where it can."""
+    return _IN_PLACE.get(signal)

@@ -1,0 +1,56 @@
+"""Each receiver is a Celery task of its own name: routing, inspect and the result admin work as ever."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import Task, shared_task
+from django.db import DEFAULT_DB_ALIAS
+
+from events.delivery.consuming import Tally, consume
+from events.delivery.failing import refuse
+from events.exceptions import Refused, UnknownReceiver
+from events.message import HEADER, Message
+from events.registry import Receiver, registry
+
+
+class ReceiverTask(Task):  # type: ignore[misc]  # celery ships no types
+    """A message is acknowledged when it is worked off; if its process dies, the relay sends what is left."""
+
+    abstract = True
+    Request = "events.worker.request:ReceiverRequest"
+    acks_late = True
+    reject_on_worker_lost = False
+    acks_on_failure_or_timeout = True
+    ignore_result = False
+    # Ours are kept in the database: see events.backoff.
+    max_retries = 0
+
+
+def install() -> None:
+    """Register every receiver, those of today and those to come, with every Celery app."""
+    registry.on_add(_register)
+
+
+def _register(receiver: Receiver) -> None:
+    for name in (receiver.name, *receiver.aliases):
+        shared_task(deliver, name=name, base=ReceiverTask, bind=True)
+
+
+def deliver(task: Any, *envelopes: str) -> dict[str, int]:
+    """Work off a message; the counts of what became of its deliveries, as task results show them."""
+    request = task.request
+    header = request.get(HEADER) or {}
+    try:
+        queue = (request.delivery_info or {}).get("routing_key", "")
+        message = Message.received(header, envelopes, task=task.name, id=request.id, queue=queue)
+        tally = consume(message)
+    except (Refused, UnknownReceiver) as error:
+        refuse(DEFAULT_DB_ALIAS, str(error), receiver=task.name, message_id=request.id or "")
+        return {"refused": 1}
+    return summary(tally)
+
+
+def summary(tally: Tally) -> dict[str, int]:
+    counts = {name: getattr(tally, name) for name in tally.__slots__}
+    return {name: count for name, count in counts.items() if count}

@@ -1,0 +1,110 @@
+"""The worker's own word, in a thread of its parent process: that it lives, and what it has in hand."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections import defaultdict
+from typing import Any
+from uuid import UUID
+
+from celery.worker import state as celery_state
+from django.db import Error, connections
+from django.db.models.functions import Now
+
+from events.databases import outbox_aliases
+from events.delivery.failing import recover
+from events.identity import who
+from events.message import HEADER
+from events.models import Worker
+from events.registry import registry
+from events.worker.request import crashed
+
+logger = logging.getLogger("events")
+
+# Seconds. What is held is written when it changed, at most every TICK; a sign of life every BEAT.
+TICK = 1.0
+BEAT = 5.0
+
+
+class Heartbeat(threading.Thread):
+    def __init__(self, *, queues: list[str], processes: int) -> None:
+        super().__init__(name="events-heartbeat", daemon=True)
+        self._queues = queues
+        self._processes = processes
+        self._stopping = threading.Event()
+        self._written: dict[str, tuple[float, list[list[str]]]] = {}
+
+    def run(self) -> None:
+        while not self._stopping.wait(TICK if self._written else 0):
+            self._tick()
+        self._end()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self.join(timeout=5)
+
+    def _tick(self) -> None:
+        try:
+            # First: what crashed is no longer held, and must not be in neither for a moment.
+            self._recover()
+            held = _held()
+            for using in outbox_aliases():
+                self._write(using, held[using])
+        except Error as error:
+            logger.warning("events.heartbeat error=%r remedy='tried again in a second'", error)
+            connections.close_all()
+
+    def _recover(self) -> None:
+        while True:
+            try:
+                header, reason = crashed.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                pairs = [(header["receiver"], UUID(event)) for event in header["ids"]]
+                recover(header["using"], pairs, reason)
+            except Error:
+                crashed.put((header, reason))
+                raise
+
+    def _write(self, using: str, held: list[list[str]]) -> None:
+        at, last = self._written.get(using, (float("-inf"), []))
+        if held == last and time.monotonic() - at < BEAT:
+            return
+        row = Worker.objects.using(using).filter(pk=who())
+        # Receivers too: a module imported late brings new ones.
+        values = {"held": held, "receivers": registry.names(), "left_at": None}
+        if not row.update(beat_at=Now(), **values):
+            # The first beat, or one after a long sleep: a relay has buried us meanwhile.
+            Worker.objects.using(using).create(pk=who(), queues=self._queues, processes=self._processes, **values)
+        self._written[using] = (time.monotonic(), held)
+
+    def _end(self) -> None:
+        for using in outbox_aliases():
+            try:
+                Worker.objects.using(using).filter(pk=who()).delete()
+            except Error:
+                logger.warning("events.heartbeat alias=%s row='left to be buried by a relay'", using)
+        connections.close_all()
+
+
+def _held() -> dict[str, list[list[str]]]:
+    """Alias → [receiver, event id] of all in the messages this worker has taken and not finished."""
+    held: dict[str, list[list[str]]] = defaultdict(list)
+    for request in _requests():
+        header = request.request_dict.get(HEADER)
+        if isinstance(header, dict):
+            held[header["using"]] += [[header["receiver"], event] for event in header["ids"]]
+    return held
+
+
+def _requests() -> list[Any]:
+    while True:
+        try:
+            return list(celery_state.reserved_requests)
+        except RuntimeError:
+            # The consumer's thread took another message meanwhile.
+            continue

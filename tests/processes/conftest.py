@@ -1,0 +1,101 @@
+"""Real workers, on the test's own database and broker."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from django.db import connection
+
+from events.fast_path import fast_path
+from events.models import Worker
+from project.dev.broker import Broker
+
+# Seconds after which waiting has failed. It decides nothing else.
+PATIENCE = 60
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def wait_for(condition: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
+    """Until the condition holds; fails, saying what it waited for."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            pytest.fail(f"waited {seconds} s for: {what}")
+        time.sleep(0.05)
+
+
+class WorkerProcess:
+    """`celery worker` with what a test asks for; its output goes to a file that a failure shows."""
+
+    def __init__(self, env: dict[str, str], log: Path, *options: str) -> None:
+        self.log = log
+        command = [sys.executable, "-m", "celery", "-A", "project", "worker", *options]
+        with log.open("wb") as out:
+            self.process = subprocess.Popen(
+                command, env=env, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+            )
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def stop(self) -> int:
+        """Warm: what runs is finished."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self._ended()
+
+    def kill(self) -> None:
+        """The parent and its pool at once, like a machine that loses power."""
+        if self.process.poll() is None:
+            os.killpg(self.pid, signal.SIGKILL)
+        self._ended()
+
+    def _ended(self) -> int:
+        try:
+            return self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.pid, signal.SIGKILL)
+            return self.process.wait()
+
+
+Start = Callable[..., WorkerProcess]
+
+
+@pytest.fixture
+def start_worker(
+    process_env: dict[str, str], broker: Broker, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Start]:
+    """`start_worker(*options, **environment)`: returns when the worker beats. All are stopped at the end."""
+    started: list[WorkerProcess] = []
+
+    def start(*options: str, wait: bool = True, **environment: str) -> WorkerProcess:
+        before = Worker.objects.count()
+        log = tmp_path / f"worker-{len(started)}.log"
+        defaults = ("-n", f"w{len(started)}@%h", "-c", "2", "-Q", "default,audit", "-l", "INFO")
+        worker = WorkerProcess(process_env | environment, log, *defaults, *options)
+        started.append(worker)
+        if wait:
+            wait_for(lambda: Worker.objects.count() > before, f"a sign of life; {log.read_text()[-3000:]}")
+        return worker
+
+    yield start
+    for worker in started:
+        worker.kill()
+    if getattr(request.node, "failed", False):
+        for worker in started:
+            print(worker.log.read_text()[-5000:])  # noqa: T201 - pytest shows it beside the failure
+    connection.close()
+
+
+@pytest.fixture(autouse=True)
+def closed_breaker() -> Iterator[None]:
+    wait_for(fast_path.breaker.is_closed, "the breaker to close")
+    yield
