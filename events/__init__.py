@@ -39,7 +39,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     # Django imports this package before it can import models, and `offload` needs the outbox's.
     if name == "offload":
-        from events.offloading import offload
+        from events.offloading import offload  # noqa: PLC0415 - see above
 
         return offload
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -11,8 +11,9 @@ class EventsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from events import tasks
-        from events.worker import hooks
+        # Not before: these import models. Importing `checks` registers them.
+        from events import checks, tasks  # noqa: F401, PLC0415
+        from events.worker import hooks  # noqa: PLC0415
 
         tasks.install()
         hooks.connect()

@@ -19,7 +19,9 @@ class Backoff:
 
     def __post_init__(self) -> None:
         if self.tries < 1 or self.first < 0 or self.factor < 1 or not 0 <= self.jitter < 1:
-            raise ValueError(f"{self!r}: tries >= 1, first >= 0, factor >= 1 and 0 <= jitter < 1 are asked for.")
+            raise ValueError(
+                f"{self!r}: tries >= 1, first >= 0, factor >= 1 and 0 <= jitter < 1 are asked for."
+            )
 
     def delay(self, tries: int) -> float:
         """Seconds to wait after `tries` failed tries (1 or more)."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -133,7 +133,7 @@ def _envelope(id: UUID, captured: Captured, correlation_id: UUID, signal: Signal
             source=settings.SOURCE,
             type=captured.type,
             subject=captured.subject or msgspec.UNSET,
-            time=datetime.now(timezone.utc).isoformat(),
+            time=datetime.now(UTC).isoformat(),
             schemaversion=getattr(signal, "version", 1),
             correlationid=str(correlation_id),
             causationid=str(source.event_id) if source else msgspec.UNSET,

@@ -12,7 +12,7 @@ from django.dispatch import Signal
 
 from events import tracking
 from events.exceptions import NotSerializable
-from events.serializers import dump_value, is_sensitive, plan_for
+from events.serializers import Json, SnapshotPlan, dump_value, is_sensitive, plan_for
 from events.signal_names import signal_name
 
 logger = logging.getLogger("events")
@@ -56,23 +56,34 @@ def _capture_instance(
     snapshot = plan.take(instance, created=created)
     data["instance"] = snapshot.data
     data["model"] = instance._meta.label
-    if signal is post_save:
-        # Tracking settles what is loaded, so it is asked once per save, here.
-        changes = tracking.changes(instance, created=created, saved=arguments.get("update_fields"))
-        if changes:
-            data["changes"] = {
-                name: [plan.dump(name, before), plan.dump(name, after)]
-                for name, (before, after) in changes.items()
-            }
-    return snapshot.withheld
+    if signal is not post_save:
+        return snapshot.withheld
+    # Tracking settles what is loaded, so it is asked once per save, here.
+    changes = tracking.changes(instance, created=created, saved=arguments.get("update_fields"))
+    dumped, left_out = _dump_changes(plan, changes)
+    if dumped:
+        data["changes"] = dumped
+    return tuple(dict.fromkeys((*snapshot.withheld, *left_out)))
 
 
-def _model_type(signal: Signal, sender: object, arguments: Mapping[str, Any]) -> str:
-    assert isinstance(sender, type)
+def _dump_changes(
+    plan: SnapshotPlan, changes: Mapping[str, tuple[Any, Any]]
+) -> tuple[dict[str, list[Json]], list[str]]:
+    dumped, left_out = {}, []
+    for name, pair in changes.items():
+        try:
+            dumped[name] = [plan.dump(name, value) for value in pair]
+        except NotSerializable as error:
+            logger.warning("events.withheld field=%s reason=%s", name, error)
+            left_out.append(name)
+    return dumped, left_out
+
+
+def _model_type(signal: Signal, sender: Any, arguments: Mapping[str, Any]) -> str:
     if signal is m2m_changed:
         model, field = m2m_field(sender)
         return f"{model}.{field}.{_M2M_VERBS[arguments['action']]}"
-    label = sender._meta.label_lower  # type: ignore[attr-defined]
+    label: str = sender._meta.label_lower
     if signal is post_delete:
         return f"{label}.deleted"
     return f"{label}.created" if arguments.get("created") else f"{label}.updated"

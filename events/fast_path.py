@@ -85,8 +85,8 @@ def _pack(emissions: Sequence[Emission], using: str) -> list[Message]:
     messages = []
     for (name, queue), some in by_receiver.items():
         size = registry.get(name).batch
-        for start in range(0, len(some), size):
-            messages.append(_message(name, queue, using, some[start : start + size]))
+        slices = (some[start : start + size] for start in range(0, len(some), size))
+        messages += [_message(name, queue, using, part) for part in slices]
     return messages
 
 

@@ -14,7 +14,7 @@ def uuid7() -> uuid.UUID:
 
     The 12 bits behind the milliseconds hold their fraction (method 3 of section 6.2).
     """
-    global _last
+    global _last  # noqa: PLW0603 - order holds within the process
     with _lock:
         now = time.time_ns()
         stamp = (now // 1_000_000 << 12) | (now % 1_000_000 * 4096 // 1_000_000)

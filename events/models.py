@@ -44,7 +44,9 @@ class EventRecord(models.Model):
         verbose_name = "event"
         ordering: ClassVar = ["-id"]
         indexes: ClassVar = [
-            models.Index(fields=["next_at"], name="offload_event_due", condition=models.Q(next_at__isnull=False)),
+            models.Index(
+                fields=["next_at"], name="offload_event_due", condition=models.Q(next_at__isnull=False)
+            ),
             models.Index(fields=["type", "emitted_at"], name="offload_event_type"),
         ]
 
@@ -84,6 +86,10 @@ class Delivery(models.Model):
         verbose_name = "delivery"
         verbose_name_plural = "deliveries"
         ordering: ClassVar = ["-id"]
+        permissions: ClassVar = [
+            ("redeliver_delivery", "Can redeliver dead letters"),
+            ("discard_delivery", "Can discard dead letters"),
+        ]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["event", "receiver"], name="offload_delivery_once"),
         ]
@@ -135,6 +141,7 @@ class Queue(models.Model):
 
     class Meta:
         db_table = "offload_queue"
+        permissions: ClassVar = [("pause_queue", "Can pause and resume queues")]
 
     def __str__(self) -> str:
         return self.name

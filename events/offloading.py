@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, TypeVar, cast
 
@@ -11,11 +9,10 @@ from django.apps import apps
 from django.db.models import Model
 from django.dispatch import Signal
 
-from events import bus, tracking
+from events import bus, eligible, tracking
 from events.backoff import Backoff
 from events.exceptions import InvalidOffload
 from events.registry import Binding, Condition, Missing, Receiver, registry
-from events.signal_names import instead_of, is_named, signal_name
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -55,28 +52,30 @@ def _offload(
 
     Raises `InvalidOffload` at import for what can't run on a worker.
     """
-    signals = [signal] if isinstance(signal, Signal) else list(signal)
-    for each in signals:
-        _check_signal(each)
+    signals = eligible.check_signals(signal)
+    _check_sender(sender)
+    if when is not None and not callable(when):
+        raise InvalidOffload(f"when={when!r} must be callable: when=lambda sender, **kwargs: ….")
+    renamed, tracked = eligible.check_texts("aliases", aliases), eligible.check_texts("track", track)
 
     def decorate(function: F) -> F:
         receiver = Receiver(
-            name=name or _dotted_path(function),
-            function=_checked(function, many),
+            name=name or eligible.dotted_path(function),
+            function=eligible.check_function(function, many=many),
             queue=queue,
-            aliases=tuple(aliases),
+            aliases=renamed,
             retry=retry,
-            give_up_on=tuple(give_up_on),
+            give_up_on=eligible.check_errors(give_up_on),
             atomic=atomic,
             many=many,
-            batch=_checked_batch(batch),
-            missing=_checked_missing(missing),
+            batch=batch,
+            missing=missing,
             time_limit=time_limit,
             raw=raw,
         )
-        receiver = registry.add(receiver)
+        receiver = registry.add(eligible.check_options(receiver))
         for each in signals:
-            _bind(receiver, each, sender, when, tuple(track))
+            _bind(receiver, each, sender, when, tracked)
         return function
 
     return decorate
@@ -116,7 +115,7 @@ class Offload(Protocol):
     disconnect: Callable[[Callable[..., Any]], bool]
 
 
-offload = cast(Offload, _offload)
+offload = cast("Offload", _offload)
 offload.disconnect = _disconnect
 
 
@@ -124,6 +123,9 @@ def _bind(
     receiver: Receiver, signal: Signal, sender: object, when: Condition | None, track: tuple[str, ...]
 ) -> None:
     def connect(model: object) -> None:
+        if receiver.name not in registry:
+            # Disconnected before its model was loaded.
+            return
         if track:
             if not (isinstance(model, type) and issubclass(model, Model)):
                 raise InvalidOffload(f"{receiver.name!r}: track= needs sender= a model.")
@@ -136,53 +138,14 @@ def _bind(
         app_label, dot, model_name = sender.partition(".")
         if not dot:
             raise InvalidOffload(f"{receiver.name!r}: sender={sender!r} is no model; write it 'app.Model'.")
+        # Shown by Django's own check of references to models that no app has.
+        connect.__qualname__ = f"offload of {receiver.name!r}"
         apps.lazy_model_operation(connect, (app_label, model_name.lower()))
     else:
         connect(sender)
 
 
-def _check_signal(signal: object) -> None:
-    if not isinstance(signal, Signal):
-        raise InvalidOffload(f"offload() takes a signal or a list of signals, got {signal!r}.")
-    instead = instead_of(signal)
-    if instead is not None:
-        name = signal_name(signal).rpartition(".")[2]
-        raise InvalidOffload(f"{name} can't be offloaded: it is sent before the write, or its result is needed "
-                             f"in place. Use {instead}.")
-    if not is_named(signal):
-        # Names are found among the modules' attributes; one asked too early would be remembered as absent.
-        signal_name.cache_clear()
-
-
-def _checked(function: Any, many: bool) -> Any:
-    path = f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', function)}"
-    if isinstance(function, functools.partial):
-        raise InvalidOffload(f"A partial can't be offloaded: a worker could not find it. Write a function for {function}.")
-    if not inspect.isfunction(function):
-        raise InvalidOffload(f"{path}: only a module-level function can be offloaded, not a {type(function).__name__}.")
-    if function.__name__ == "<lambda>":
-        raise InvalidOffload(f"{path}: a lambda has no name that a worker could find. Write a function.")
-    if "<locals>" in function.__qualname__:
-        raise InvalidOffload(f"{path}: a nested function can't be found by a worker. Move it to module level.")
-    if "." in function.__qualname__:
-        raise InvalidOffload(f"{path}: a method can't be offloaded. Move it to module level.")
-    kinds = {p.kind for p in inspect.signature(function).parameters.values()}
-    if not many and inspect.Parameter.VAR_KEYWORD not in kinds:
-        raise InvalidOffload(f"{path}: a receiver accepts **kwargs, as Django asks of every receiver.")
-    return function
-
-
-def _checked_batch(batch: int) -> int:
-    if batch < 1:
-        raise InvalidOffload(f"batch={batch}: a message carries at least one event.")
-    return batch
-
-
-def _checked_missing(missing: Missing) -> Missing:
-    if missing not in ("skip", "retry", "none"):
-        raise InvalidOffload(f"missing={missing!r} is none of 'skip', 'retry', 'none'.")
-    return missing
-
-
-def _dotted_path(function: Any) -> str:
-    return f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', '?')}"
+def _check_sender(sender: object) -> None:
+    if isinstance(sender, (list, tuple, set, frozenset)):
+        # Django compares senders by identity: nothing is ever sent by a list.
+        raise InvalidOffload(f"sender={sender!r} is a collection; stack one @offload line per sender.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from functools import lru_cache
+from functools import cache
 
 from django.contrib.auth import signals as auth
 from django.core import signals as core
@@ -36,7 +36,7 @@ _MODULES = {
 }
 
 
-@lru_cache(maxsize=None)
+@cache
 def signal_name(signal: Signal) -> str:
     """An event's own name, else the dotted path of the module-level name the signal is bound to."""
     name = getattr(signal, "name", None)

@@ -8,12 +8,16 @@ import typing
 from collections.abc import Callable
 from typing import Any, Generic, ParamSpec
 
+from django.apps import apps
 from django.dispatch import Signal
 
-from events.exceptions import InvalidEvent, NotSerializable
+from events.exceptions import InvalidEvent
 from events.serializers import is_sensitive
 
 P = ParamSpec("P")
+
+# Characters of a type, as the outbox holds it.
+_NAME = 200
 
 # Arguments of every signal: the sender, and the database alias whose transaction the event belongs to.
 _RESERVED = frozenset({"sender", "signal", "using", "event"})
@@ -38,6 +42,7 @@ class Event(Signal, Generic[P]):
         **named_fields: Any,
     ) -> None:
         super().__init__(use_caching)
+        _check_declaration(name, version, use_caching)
         self.name = name
         self.version = version
         self.optional: frozenset[str] = frozenset()
@@ -45,8 +50,8 @@ class Event(Signal, Generic[P]):
         declared = {**(fields or {}), **named_fields}
         self._fields: dict[str, Any] | None = declared if name or declared else None
         self._function: Callable[..., Any] | None = None
-        if name is not None:
-            self._check_names()
+        self._resolved = False
+        self._check_names()
 
     @classmethod
     def declared_by(cls, function: Callable[P, None], name: str, version: int, use_caching: bool) -> Event[P]:
@@ -55,7 +60,9 @@ class Event(Signal, Generic[P]):
             raise InvalidEvent(
                 f"{function.__qualname__}: fields are given by name. Put * first: def {function.__name__}(*, …)."
             )
-        made: Event[P] = cls(name, version=version, use_caching=use_caching, fields=dict.fromkeys(parameters, Any))
+        made: Event[P] = cls(
+            name, version=version, use_caching=use_caching, fields=dict.fromkeys(parameters, Any)
+        )
         made._function = function
         made.optional = frozenset(n for n, p in parameters.items() if p.default is not p.empty)
         made.__doc__ = function.__doc__
@@ -63,15 +70,41 @@ class Event(Signal, Generic[P]):
 
     @property
     def fields(self) -> dict[str, Any]:
-        """Field names and types; read late, so that annotations may name models not loaded yet."""
-        if self._function is not None:
-            hints = typing.get_type_hints(self._function)
-            self._fields = {field: hints.get(field, Any) for field in self._fields or {}}
-            self._function = None
+        """Field names and types; read late, so that annotations may name models not loaded yet.
+
+        Raises `InvalidEvent` for a type that can't be found.
+        """
+        if not self._resolved:
+            names = self._fields or {}
+            hints = names if self._function is None else self._annotations(self._function)
+            self._fields = {field: self._type(field, hints.get(field, Any)) for field in names}
+            self._resolved = True
         return self._fields or {}
 
+    def _annotations(self, function: Callable[..., Any]) -> dict[str, Any]:
+        try:
+            return typing.get_type_hints(function)
+        except NameError as error:
+            raise InvalidEvent(
+                f"{self}: the annotation {error.name!r} is not found in {function.__module__}. "
+                f"Import it there at run time too, not under TYPE_CHECKING alone."
+            ) from None
+
+    def _type(self, field: str, hint: Any) -> Any:
+        """A text names a model, as it does in a foreign key."""
+        if not isinstance(hint, str):
+            return hint
+        try:
+            return apps.get_model(hint)
+        except (LookupError, ValueError):
+            raise InvalidEvent(
+                f"{self}: the type of {field!r}, {hint!r}, is no model. Give a class, or a model as 'app.Model'."
+            ) from None
+
     # sender and using stand before the fields: typed calls name all of them.
-    def send(self, sender: object = None, using: str | None = None, *args: P.args, **named: P.kwargs) -> list[Any]:
+    def send(
+        self, sender: object = None, using: str | None = None, *args: P.args, **named: P.kwargs
+    ) -> list[Any]:
         return super().send(sender, **self._checked(using, args, named))
 
     async def asend(
@@ -88,6 +121,11 @@ class Event(Signal, Generic[P]):
         self, sender: object = None, using: str | None = None, *args: P.args, **named: P.kwargs
     ) -> list[Any]:
         return _insist(await super().asend_robust(sender, **self._checked(using, args, named)))
+
+    def _log_robust_failure(self, receiver: Any, err: Exception) -> None:
+        # Django's log asks for a function's name; what the bus raises is raised again, so nobody need log it.
+        if not _emits(receiver):
+            super()._log_robust_failure(receiver, err)  # type: ignore[misc]
 
     def _checked(self, using: str | None, args: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
         if args:
@@ -111,7 +149,9 @@ class Event(Signal, Generic[P]):
     def _check_names(self) -> None:
         for field in self._fields or {}:
             if field in _RESERVED:
-                raise InvalidEvent(f"{self}: {field!r} is an argument of every signal; name the field otherwise.")
+                raise InvalidEvent(
+                    f"{self}: {field!r} is an argument of every signal; name the field otherwise."
+                )
             if is_sensitive(field):
                 raise InvalidEvent(
                     f"{self}: {field!r} is named like a secret, and secrets don't travel. "
@@ -122,7 +162,9 @@ class Event(Signal, Generic[P]):
         return f"<Event {self.name or hex(id(self))}>"
 
 
-def event(name: str, /, *, version: int = 1, use_caching: bool = False) -> Callable[[Callable[P, None]], Event[P]]:
+def event(
+    name: str, /, *, version: int = 1, use_caching: bool = False
+) -> Callable[[Callable[P, None]], Event[P]]:
     """Declare an event by a function's signature: its keyword-only parameters are the fields."""
 
     def declare(function: Callable[P, None]) -> Event[P]:
@@ -133,31 +175,55 @@ def event(name: str, /, *, version: int = 1, use_caching: bool = False) -> Calla
 
 def matches(value: object, hint: Any) -> bool:
     """Whether `value` is of the annotated type: generic arguments are not looked into."""
-    if hint is Any or isinstance(hint, (str, typing.TypeVar)):
-        return True
-    if hint is None or hint is type(None):
-        return value is None
-    origin = typing.get_origin(hint)
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
-        return any(matches(value, option) for option in typing.get_args(hint))
+        return any(matches(value, option) for option in arguments)
     if origin is typing.Literal:
-        return value in typing.get_args(hint)
+        return value in arguments
     if origin is typing.Annotated:
-        return matches(value, typing.get_args(hint)[0])
+        return matches(value, arguments[0])
+    if hint is None:
+        return value is None
     kind = origin or hint
-    if kind is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
-    if kind is int:
-        return isinstance(value, int) and not isinstance(value, bool)
+    if kind in (int, float):
+        # An int will do for a float, as type checkers have it; a bool is neither here.
+        return isinstance(value, (int, kind)) and not isinstance(value, bool)
+    # What is no class (Any, a TypeVar) says nothing about the value.
     return not isinstance(kind, type) or isinstance(value, kind)
 
 
 def _insist(responses: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
     """A robust send swallows what a receiver raises; an event that couldn't be stored is the caller's to know."""
-    for _, response in responses:
-        if isinstance(response, NotSerializable):
+    for receiver, response in responses:
+        if isinstance(response, Exception) and _emits(receiver):
             raise response
     return responses
+
+
+def _emits(receiver: object) -> bool:
+    # The bus imports models, which can't be imported when events are declared.
+    from events.bus import Publisher  # noqa: PLC0415
+
+    return isinstance(receiver, Publisher)
+
+
+def _check_declaration(name: object, version: object, use_caching: object) -> None:
+    if name is not None:
+        if not isinstance(name, str) or not 0 < len(name) <= _NAME or len(name.split()) != 1:
+            raise InvalidEvent(
+                f"Event({name!r}): a name is a text of 1 to {_NAME} characters without spaces, "
+                f"like 'app.what_happened'."
+            )
+        if name.startswith("django."):
+            raise InvalidEvent(
+                f"Event({name!r}): names that begin with 'django.' are those of Django's signals."
+            )
+    for option, value, kind in (("version", version, int), ("use_caching", use_caching, bool)):
+        if type(value) is not kind:
+            raise InvalidEvent(
+                f"Event({name!r}): {option}={value!r} must be {kind.__name__}. "
+                f"A field of that name is declared by fields={{{option!r}: …}}."
+            )
 
 
 def _listed(fields: dict[str, Any]) -> str:

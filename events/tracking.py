@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
-from django.core.exceptions import FieldDoesNotExist
+from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db.models import Field, Model
 from django.db.models.fields.files import FieldFile
 from django.db.models.signals import post_init
@@ -34,7 +35,12 @@ def remember(instance: Model, **kwargs: Any) -> None:
 
 def _keep(instance: Model) -> None:
     values = instance.__dict__
-    instance.__dict__[_LOADED] = {n: _plain(values[n]) for n in _tracked[type(instance)] if n in values}
+    instance.__dict__[_LOADED] = {
+        # An expression has no value before it is loaded again. A document could be changed in place: a copy stays.
+        name: copy.deepcopy(_plain(values[name]))
+        for name in _tracked[type(instance)]
+        if name in values and not _is_expression(values[name])
+    }
 
 
 def changes(instance: Model, *, created: bool, saved: frozenset[str] | None) -> dict[str, tuple[Any, Any]]:
@@ -48,10 +54,11 @@ def changes(instance: Model, *, created: bool, saved: frozenset[str] | None) -> 
         if saved is not None and not saved & {attname, _field(model, attname).name}:
             continue
         before, after = loaded.get(attname, _ABSENT), _plain(instance.__dict__.get(attname, _ABSENT))
-        if after is _ABSENT or hasattr(after, "resolve_expression") or before == after:
+        if after is _ABSENT or _is_expression(after) or (before is _ABSENT and not created):
             continue
-        if before is not _ABSENT or created:
-            found[attname] = (None if before is _ABSENT else before, after)
+        before = None if before is _ABSENT else before
+        if not _are_equal(_field(model, attname), before, after):
+            found[attname] = (before, after)
     _settle(instance, saved)
     return found
 
@@ -69,6 +76,20 @@ def _settle(instance: Model, saved: frozenset[str] | None) -> None:
 def _plain(value: Any) -> Any:
     # A FieldFile changes under our hands when its field is assigned; its name doesn't.
     return value.name if isinstance(value, FieldFile) else value
+
+
+def _is_expression(value: Any) -> bool:
+    return hasattr(value, "resolve_expression")
+
+
+def _are_equal(field: Field[Any, Any], before: Any, after: Any) -> bool:
+    """Whether the save left the row as it was: a date given as text is that date."""
+    if before == after:
+        return True
+    try:
+        return bool(before == field.to_python(after))
+    except (ValidationError, TypeError, ValueError):
+        return False
 
 
 def _field(model: type[Model], name: str) -> Field[Any, Any]:

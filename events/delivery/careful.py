@@ -47,11 +47,11 @@ def _begin(run: Run, item: Item) -> State | None:
             _bury(row)
         else:
             row.tries += 1
-            row.state, row.started_at, row.next_at = State.RUNNING, Now(), after(LOOK_AFTER)  # type: ignore[assignment]
+            row.state, row.started_at, row.next_at = State.RUNNING, Now(), after(LOOK_AFTER)
         row.worker, row.message_id = who(), run.claimer.message_id
         row.save(using=run.using)
         return State(row.state)
 
 
 def _bury(row: Delivery) -> None:
-    row.state, row.finished_at, row.next_at = State.DEAD, Now(), None  # type: ignore[assignment]
+    row.state, row.finished_at, row.next_at = State.DEAD, Now(), None

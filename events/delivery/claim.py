@@ -86,7 +86,9 @@ class Claimer:
 
     def begin(self, item: Item) -> Delivery | None:
         """The record of a careful delivery, locked, if it is as this message knows it."""
-        return self._locked([item.event_id]).filter(state=State.SENT, careful=True, attempt=item.attempt).first()
+        return (
+            self._locked([item.event_id]).filter(state=State.SENT, careful=True, attempt=item.attempt).first()
+        )
 
     def _begun(self) -> dict[str, object]:
         begun: dict[str, object] = {"started_at": Now(), "worker": who(), "message_id": self.message_id}

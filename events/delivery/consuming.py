@@ -58,7 +58,9 @@ def _with_envelopes(items: Sequence[Item], using: str) -> list[Item]:
         return list(items)
     stored = dict(EventRecord.objects.using(using).filter(pk__in=absent).values_list("pk", "envelope"))
     return [
-        item if item.envelope else Item(
+        item
+        if item.envelope
+        else Item(
             event_id=item.event_id,
             attempt=item.attempt,
             envelope=stored.get(item.event_id, ""),
@@ -82,7 +84,9 @@ def _hold(claimer: Claimer, items: Sequence[Item]) -> int:
                 state = claimer.state
             else:
                 state = State.SENT
-            rows = Delivery.objects.using(claimer.using).filter(receiver=claimer.receiver, event_id=item.event_id)
+            rows = Delivery.objects.using(claimer.using).filter(
+                receiver=claimer.receiver, event_id=item.event_id
+            )
             rows.filter(state=state).update(**waiting)
     return len(items)
 

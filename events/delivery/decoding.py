@@ -17,7 +17,14 @@ from events.delivery.occurrence import DeliveredEvent, Occurrence
 from events.envelope import Envelope, decode
 from events.ids import idempotency_key
 from events.registry import Receiver, registry
-from events.serializers import Reference, fetch_references, load_value, plan_for, substitute
+from events.serializers import (
+    Reference,
+    SnapshotPlan,
+    fetch_references,
+    load_value,
+    plan_for,
+    substitute,
+)
 from events.serializers.references import _references as references_in
 from events.signal_names import signal_name
 
@@ -63,9 +70,13 @@ def _load(item: Item, using: str) -> tuple[Envelope, dict[str, Any]]:
     envelope = decode(item.envelope)
     values = {name: load_value(value) for name, value in envelope.data.get("args", {}).items()}
     if "instance" in envelope.data:
-        model = apps.get_model(envelope.data["model"])
-        values["instance"] = plan_for(model).rebuild(envelope.data["instance"], using)
+        values["instance"] = _plan(envelope.data).rebuild(envelope.data["instance"], using)
     return envelope, values
+
+
+def _plan(data: Mapping[str, Any]) -> SnapshotPlan:
+    model: type[Model] = apps.get_model(data["model"])
+    return plan_for(model)
 
 
 def _gone(values: object, found: Mapping[Reference, Model | None]) -> tuple[Reference, ...]:
@@ -93,14 +104,17 @@ def _occurrence(
         _arguments=arguments,
     )
     return Occurrence(
-        signal=_signal(receiver, data["signal"]), sender=_sender(data["sender"]), arguments=arguments, event=event
+        signal=_signal(receiver, data["signal"]),
+        sender=_sender(data["sender"]),
+        arguments=arguments,
+        event=event,
     )
 
 
 def _changes(data: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     if "changes" not in data:
         return {}
-    plan = plan_for(apps.get_model(data["model"]))
+    plan = _plan(data)
     return {
         name: (plan.load(name, before), plan.load(name, after))
         for name, (before, after) in data["changes"].items()
@@ -128,5 +142,3 @@ def _sender(dumped: Mapping[str, Any] | None) -> Any:
         except (ImportError, AttributeError):
             return dumped["class"]
     return load_value(dumped["value"])
-
-

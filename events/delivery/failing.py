@@ -42,8 +42,8 @@ def record_failure(
         row.tries = tries
         row.error = describe(error)
         row.worker, row.message_id, row.suspect_at = who(), claimer.message_id, None
-        row.finished_at = Now() if dead else None  # type: ignore[assignment]
-        row.next_at = None if dead else after(receiver.retry.delay(tries))  # type: ignore[assignment]
+        row.finished_at = Now() if dead else None
+        row.next_at = None if dead else after(receiver.retry.delay(tries))
         row.save(using=claimer.using)
     level = logging.ERROR if dead else logging.WARNING
     logger.log(
@@ -60,7 +60,10 @@ def record_failure(
 
 def _locked(claimer: Claimer, item: Item) -> Delivery | None:
     rows = Delivery.objects.using(claimer.using).filter(
-        receiver=claimer.receiver, event_id=item.event_id, attempt=item.attempt, state__in=[State.SENT, State.RUNNING]
+        receiver=claimer.receiver,
+        event_id=item.event_id,
+        attempt=item.attempt,
+        state__in=[State.SENT, State.RUNNING],
     )
     if connections[claimer.using].features.has_select_for_update:
         rows = rows.select_for_update()
@@ -99,7 +102,13 @@ def recover(using: str, pairs: Iterable[tuple[str, UUID]], reason: str) -> int:
     taken = 0
     for receiver, event_id in sorted(pairs, key=lambda pair: (pair[1], pair[0])):
         lost = Delivery.objects.using(using).filter(receiver=receiver, event_id=event_id)
-        values = {"state": State.WAITING, "careful": True, "next_at": Now(), "suspect_at": None, "error": reason}
+        values = {
+            "state": State.WAITING,
+            "careful": True,
+            "next_at": Now(),
+            "suspect_at": None,
+            "error": reason,
+        }
         taken += lost.filter(state__in=[State.SENT, State.RUNNING]).update(**values)
         if not lost.exists():
             taken += _recover_unrecorded(using, receiver, event_id, reason)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from django.db import transaction
 from django.db.models.functions import Now
@@ -105,7 +106,7 @@ class LooseRun(Run):
             self.tally.done += len(group)
         else:
             for item in group:
-                repeated(self.using, lambda item=item: self.claimer.skip(item, reason))  # type: ignore[misc]
+                repeated(self.using, partial(self.claimer.skip, item, reason))
             self.tally.skipped += len(group)
 
 

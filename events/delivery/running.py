@@ -9,7 +9,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TypeVar
 
 from django.db import connections, transaction
 
@@ -27,6 +27,8 @@ from events.registry import Receiver
 # Seconds a chunk's transaction may last: longer ones lock SQLite's writers out, and collect deadlocks.
 CHUNK_SECONDS = 0.2
 _REPEATS = 8
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -239,7 +241,7 @@ class Pace:
 _pace = Pace()
 
 
-def repeated(using: str, action: Callable[[], Any]) -> Any:
+def repeated(using: str, action: Callable[[], T]) -> T:
     """The action's result; errors that pass by themselves (deadlock, lost connection) repeat it, and use no try."""
     for repeat in range(_REPEATS):
         try:

@@ -6,8 +6,6 @@ neither at the second reading, unless its worker hasn't said so yet. Hence two l
 
 from __future__ import annotations
 
-from uuid import UUID
-
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
@@ -29,7 +27,9 @@ def examine(using: str, queue: str, in_broker: frozenset[Pair], held: frozenset[
     unseen = [row for row in due if row.pk not in seen]
     lost = [row for row in unseen if row.suspect_at is not None]
     _update(using, in_sight, next_at=after(LOOK_AGAIN), suspect_at=None)
-    _update(using, [row for row in unseen if row.suspect_at is None], next_at=after(LOOK_TWICE), suspect_at=Now())
+    _update(
+        using, [row for row in unseen if row.suspect_at is None], next_at=after(LOOK_TWICE), suspect_at=Now()
+    )
     _send_again(using, lost)
     return len(lost)
 
@@ -54,7 +54,7 @@ def _update(using: str, rows: list[Delivery], **values: object) -> None:
         return
     # A worker may have finished it since we read it: then it is not ours to change.
     states = {row.state for row in rows}
-    keys: list[UUID | int] = [row.pk for row in rows]
+    keys = [row.pk for row in rows]
     Delivery.objects.using(using).filter(pk__in=keys, state__in=states).update(**values)
 
 

@@ -10,6 +10,7 @@ from django.db import Error, connections
 
 from events.conf import settings
 from events.databases import outbox_aliases
+from events.forking import not_forking
 from events.relay import lease
 from events.relay.pruning import prune
 from events.relay.rounds import has_backlog, turn
@@ -33,7 +34,9 @@ class Relay:
         logger.info("events.relay state=started aliases=%s", ",".join(outbox_aliases()))
         try:
             while not self._stopping.is_set():
-                if not self._round():
+                with not_forking:
+                    more = self._round()
+                if not more:
                     self._stopping.wait(self.every)
         finally:
             self._leave()
@@ -50,7 +53,9 @@ class Relay:
                 more |= has_backlog(turn(using))
             except Error as error:
                 # The database is away, or another relay's lock was in the way: nothing is half done.
-                logger.warning("events.relay alias=%s error=%r remedy='tried again in a moment'", using, error)
+                logger.warning(
+                    "events.relay alias=%s error=%r remedy='tried again in a moment'", using, error
+                )
                 connections[using].close()
         self._prune()
         return more
@@ -71,4 +76,3 @@ class Relay:
                 # It runs out by itself.
                 logger.warning("events.relay alias=%s lease='left to expire'", using)
             connections[using].close()
-

@@ -62,13 +62,14 @@ def _record(using: str, events: list[EventRecord]) -> None:
 
 def _delivery(event: EventRecord, name: str, queue: str) -> Delivery:
     published = name in event.published
+    # Where the emitter published all of it, it became due when it had had the time to arrive.
+    wait = 0 if len(event.published) == len(event.receivers) else LOOK_AFTER
     return Delivery(
         event_id=event.pk,
         receiver=name,
         queue=queue,
         state=State.SENT if published else State.WAITING,
-        # Published by the emitter at least 15 s ago, or this very moment: it is looked for soon.
-        next_at=after(LOOK_AFTER) if published else Now(),
+        next_at=after(wait) if published else Now(),
     )
 
 

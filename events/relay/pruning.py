@@ -30,7 +30,11 @@ def prune(using: str, days: float, batch: int = BATCH) -> Iterator[int]:
 
 
 def _old(using: str, days: float, batch: int) -> list[UUID]:
-    kept = Delivery.objects.using(using).filter(event=OuterRef("pk")).exclude(state__in=[State.DONE, State.SKIPPED])
+    kept = (
+        Delivery.objects.using(using)
+        .filter(event=OuterRef("pk"))
+        .exclude(state__in=[State.DONE, State.SKIPPED])
+    )
     recorded = Delivery.objects.using(using).filter(event=OuterRef("pk"))
     old: QuerySet[EventRecord] = EventRecord.objects.using(using).filter(
         Exists(recorded), ~Exists(kept), emitted_at__lt=after(-days * _DAY), next_at=None

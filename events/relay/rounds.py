@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 
 from events import transport
 from events.conf import settings
-from events.models import UNFINISHED, Delivery, Queue
+from events.models import UNFINISHED, Delivery
 from events.relay import lease
 from events.relay.feeding import feed
 from events.relay.looking import examine
@@ -48,7 +48,9 @@ def turn(using: str) -> Round:
 
 def _queues(using: str) -> list[str]:
     """Queues with anything unfinished, through the partial index alone."""
-    unfinished: QuerySet[Delivery] = Delivery.objects.using(using).filter(state__in=[s.value for s in UNFINISHED])
+    unfinished: QuerySet[Delivery] = Delivery.objects.using(using).filter(
+        state__in=[s.value for s in UNFINISHED]
+    )
     names = set(unfinished.order_by().values_list("queue", flat=True).distinct())
     lease.ensure(using, names | set(settings.QUEUES))
     return sorted(names)

@@ -48,7 +48,9 @@ def bury_the_dead(using: str) -> int:
     for worker in Worker.objects.using(using).filter(beat_at__lt=after(-DEAD)):
         # Before its row goes: killed between the two, another relay does both again, which is harmless.
         pairs = [(receiver, UUID(event)) for receiver, event in worker.held]
-        taken += recover(using, pairs, f"Its worker {worker.id} stopped giving signs of life while it held this.")
+        taken += recover(
+            using, pairs, f"Its worker {worker.id} stopped giving signs of life while it held this."
+        )
         Worker.objects.using(using).filter(pk=worker.pk, beat_at=worker.beat_at).delete()
     Worker.objects.using(using).filter(left_at__lt=Now()).delete()
     return taken

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from events.serializers.json_type import Json
 from events.serializers.plan import Snapshot, SnapshotPlan, plan_for
-from events.serializers.references import Reference, fetch_references, substitute
-from events.serializers.registry import DuplicateSerializer, register_serializer, serializers
+from events.serializers.references import Reference, fetch_references, references_in, substitute
+from events.serializers.registry import InvalidSerializer, register_serializer, serializers
 from events.serializers.requests import RequestInfo
-from events.serializers.sensitive import is_sensitive
+from events.serializers.sensitive import is_sensitive, is_sensitive_field
 from events.serializers.values import dump_value, load_value
 
 __all__ = [
-    "DuplicateSerializer",
+    "InvalidSerializer",
     "Json",
     "Reference",
     "RequestInfo",
@@ -20,8 +20,10 @@ __all__ = [
     "dump_value",
     "fetch_references",
     "is_sensitive",
+    "is_sensitive_field",
     "load_value",
     "plan_for",
+    "references_in",
     "register_serializer",
     "serializers",
     "substitute",

@@ -44,7 +44,7 @@ def codec_for(field: AnyField) -> Codec | None:
     if isinstance(field, models.GeneratedField):
         return codec_for(_named_like(cast("AnyField", field.output_field), field))
     base = _django_base(field)
-    if any(_replaces(field, base, method) for method in _VALUE_METHODS):
+    if _loads_by_instance(field) or any(_replaces(field, base, method) for method in _VALUE_METHODS):
         return _custom(field, base)
     if isinstance(field, models.ForeignKey):
         target = codec_for(cast("Any", field).target_field)
@@ -76,6 +76,12 @@ def _maker(base: type[AnyField]) -> MakeCodec | None:
 def _django_base(field: AnyField) -> type[AnyField]:
     """The nearest of Django's own classes: the field holds what that one holds, unless it says otherwise."""
     return next(cls for cls in type(field).__mro__ if cls.__module__.startswith("django."))
+
+
+def _loads_by_instance(field: AnyField) -> bool:
+    own = vars(field).get("from_db_value")
+    # Django's ArrayField gives itself one that is no more than its items'.
+    return own is not None and not own.__module__.startswith("django.")
 
 
 def _replaces(field: AnyField, base: type[AnyField], method: str) -> bool:

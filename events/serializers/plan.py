@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
 from django.core.signals import setting_changed
 from django.db.models import ImageField, Model
 
+from events.exceptions import NotSerializable
 from events.serializers.codecs import AnyField, Codec
 from events.serializers.fields import codec_for
 from events.serializers.json_type import Json
+from events.serializers.references import key_fields
 from events.serializers.registry import serializers
 from events.serializers.sensitive import is_sensitive_field
 from events.serializers.stale import guard
@@ -41,19 +43,20 @@ class SnapshotPlan:
         self._columns = tuple(model._meta.concrete_fields)
         codecs = {field.attname: self._codec(field) for field in self._columns}
         self._codecs: dict[str, Codec] = {name: codec for name, codec in codecs.items() if codec is not None}
-        # Attnames of the fields that never leave the process.
+        # Attnames of the fields that travel, and of those that never leave the process.
+        self.names = frozenset(self._codecs)
         self.home = tuple(name for name, codec in codecs.items() if codec is None)
-        self._on_insert = self._steps(self._columns)
+        self._encoders = {name: _encoder(codec) for name, codec in self._codecs.items()}
+        self._on_insert = tuple(self._encoders.items())
         # The database computes generated ones again at an update, and Django doesn't ask for the result.
-        self._on_update = self._steps(field for field in self._columns if not field.generated)
+        computed = {field.attname for field in self._columns if field.generated}
+        self._on_update = tuple(step for step in self._on_insert if step[0] not in computed)
+        self._decoders = tuple((name, codec and codec.decode) for name, codec in codecs.items())
+        self._keys = {field.attname for field in key_fields(model)}
         self._images = tuple(f for f in self._columns if isinstance(f, ImageField))
 
     def _codec(self, field: AnyField) -> Codec | None:
         return None if is_sensitive_field(field, self.model) else codec_for(field)
-
-    def _steps(self, fields: Iterable[AnyField]) -> tuple[tuple[str, Encode], ...]:
-        names = (field.attname for field in fields)
-        return tuple((name, _encoder(self._codecs[name])) for name in names if name in self._codecs)
 
     def take(self, instance: Model, *, created: bool) -> Snapshot:
         """What `instance` holds now; a field it doesn't hold (deferred) is left out."""
@@ -76,9 +79,16 @@ class SnapshotPlan:
         return Snapshot(data, tuple(withheld))
 
     def dump(self, name: str, value: object) -> Json:
-        """One value of the field with that attname. Raises `KeyError` for a field that stays at home."""
-        codec = self._codecs[name]
-        return None if value is None else cast("Json", _encoder(codec)(value))
+        """One value of the field with that attname, one of `names`. Raises `NotSerializable`."""
+        try:
+            encoded = None if value is None else self._encoders[name](value)
+        except Exception as error:
+            raise NotSerializable(f"{self.model._meta.label}.{name} can't travel: {error}") from error
+        if encoded is _UNKNOWN:
+            raise NotSerializable(
+                f"{self.model._meta.label}.{name} holds an expression, which has no value yet"
+            )
+        return cast("Json", encoded)
 
     def load(self, name: str, value: Json) -> object:
         """What `dump` was given, as the field holds it."""
@@ -86,32 +96,28 @@ class SnapshotPlan:
 
     def rebuild(self, data: Mapping[str, Json], using: str) -> Model:
         """The instance as `take` saw it: what `data` lacks is deferred, what the model lacks is ignored."""
-        names, values = [], []
-        for field in self._columns:
-            value = self._decoded(field.attname, data)
-            if value is _ABSENT and field.primary_key:
-                # Deferred it could not even be shown: Django looks deferred values up by it.
-                value = None
+        given: dict[str, Any] = {}
+        for name, decode in self._decoders:
+            value = data.get(name, _ABSENT) if decode is not None else _ABSENT
+            if value is not None and value is not _ABSENT:
+                value = self._decoded(name, decode, value)
             if value is not _ABSENT:
-                names.append(field.attname)
-                values.append(value)
-        return guard(self._build(using, names, values))
+                given[name] = value
+            elif name in self._keys:
+                # Deferred it could not even be shown: Django looks deferred values up by it.
+                given[name] = None
+        return guard(self._build(using, given))
 
-    def _decoded(self, name: str, data: Mapping[str, Json]) -> Any:
-        raw = data.get(name, _ABSENT)
-        codec = self._codecs.get(name)
-        if codec is None or raw is _ABSENT or raw is None:
-            return None if codec is not None and raw is None else _ABSENT
+    def _decoded(self, name: str, decode: Any, value: Any) -> Any:
         try:
-            return codec.decode(raw)
+            return decode(value)
         except Exception:
             # The field has had another type since: it is deferred, like one that was added.
             label = self.model._meta.label
             logger.warning("The value in the event doesn't fit field=%s.%s", label, name, exc_info=True)
             return _ABSENT
 
-    def _build(self, using: str, names: list[str], values: list[Any]) -> Model:
-        given = dict(zip(names, values, strict=True))
+    def _build(self, using: str, given: dict[str, Any]) -> Model:
         # Set once the instance stands: an image whose dimensions are unknown would be opened by its creation.
         late = {
             image.attname: given.pop(image.attname) for image in self._images if _would_open(image, given)

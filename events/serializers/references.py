@@ -31,7 +31,7 @@ class Reference:
         """Raises `NotSerializable` for an unsaved instance, and where the key itself is a secret."""
         model = type(instance)
         label = model._meta.label
-        pk = tuple(_key(field, model, instance) for field in _key_fields(model))
+        pk = tuple(_key(field, model, instance) for field in key_fields(model))
         if any(part is None for part in pk):
             raise NotSerializable(
                 f"this {label} has no primary key, or no more: save it before you send it, or send its values"
@@ -41,7 +41,7 @@ class Reference:
         return cls(model=model._meta.label_lower, pk=pk if len(pk) > 1 else pk[0], using=using)
 
 
-def _key_fields(model: type[Model]) -> tuple[Field[Any, Any], ...]:
+def key_fields(model: type[Model]) -> tuple[Field[Any, Any], ...]:
     pk = model._meta.pk
     # Composite keys are new in Django 5.2: the field has the fields it is made of.
     return tuple(getattr(pk, "fields", (pk,)))
@@ -60,7 +60,7 @@ def _key(field: Field[Any, Any], model: type[Model], instance: Model) -> Any:
 def fetch_references(values: Iterable[object]) -> dict[Reference, Model | None]:
     """The rows of the references inside `values`, one query per model and alias; None where a row is gone."""
     wanted: dict[tuple[str, str], set[Reference]] = defaultdict(set)
-    for reference in (reference for value in values for reference in _references(value)):
+    for reference in (reference for value in values for reference in references_in(value)):
         wanted[reference.model, reference.using].add(reference)
     found: dict[Reference, Model | None] = {}
     for (label, using), references in wanted.items():
@@ -75,13 +75,14 @@ def _rows(model: type[Model], using: str, keys: list[Any]) -> Mapping[Any, Model
     return rows
 
 
-def _references(value: object) -> Iterator[Reference]:
+def references_in(value: object) -> Iterator[Reference]:
+    """Those inside lists, tuples, sets and dicts, however deep."""
     if type(value) is Reference:
         yield value
     elif type(value) in (list, tuple, set, frozenset, dict):
         items = (*value, *value.values()) if isinstance(value, dict) else cast("Iterable[object]", value)
         for item in items:
-            yield from _references(item)
+            yield from references_in(item)
 
 
 def substitute(value: Any, found: Mapping[Reference, Model | None]) -> Any:
@@ -97,3 +98,6 @@ def substitute(value: Any, found: Mapping[Reference, Model | None]) -> Any:
     if kind is dict:
         return {substitute(key, found): substitute(item, found) for key, item in value.items()}
     return value
+
+
+_references = references_in

@@ -10,8 +10,8 @@ from events.exceptions import EventsError
 from events.serializers.json_type import Json
 
 
-class DuplicateSerializer(EventsError, ValueError):
-    """Two serializers claim one type or one name."""
+class InvalidSerializer(EventsError, ValueError):
+    """`register_serializer` was given no class, or one or a name that another serializer has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +39,10 @@ class Serializers:
         self._listeners.append(listener)
 
     def add(self, serializer: Serializer) -> None:
+        if not isinstance(serializer.type, type):
+            raise InvalidSerializer(
+                f"register_serializer({serializer.type!r}, …): give it the class itself, not its name or an instance."
+            )
         self._refuse_doubles(serializer)
         self._by_type[serializer.type] = serializer
         self._by_name[serializer.name] = serializer
@@ -47,12 +51,10 @@ class Serializers:
     def _refuse_doubles(self, new: Serializer) -> None:
         if new.type in self._taken_types or new.name in self._taken_names:
             what = f"type {new.type.__qualname__}" if new.type in self._taken_types else f"name {new.name!r}"
-            raise DuplicateSerializer(
-                f"The {what} is one the bus serializes by itself: it can't be replaced."
-            )
+            raise InvalidSerializer(f"The {what} is one the bus serializes by itself: it can't be replaced.")
         old = self._by_type.get(new.type) or self._by_name.get(new.name)
         if old is not None:
-            raise DuplicateSerializer(
+            raise InvalidSerializer(
                 f"register_serializer({new.type.__qualname__}, name={new.name!r}): "
                 f"{old.type.__module__}.{old.type.__qualname__} is registered as {old.name!r} already. "
                 f"Each type and each name has one serializer: remove one of the two calls, or rename it."

@@ -30,7 +30,7 @@ def is_sensitive(name: str) -> bool:
 
 def is_sensitive_key(key: object) -> bool:
     """The same for the key of a dict."""
-    return type(key) is str and key.lower() not in _PLAIN_IN_DICTS and is_sensitive(key)
+    return isinstance(key, str) and key.lower() not in _PLAIN_IN_DICTS and is_sensitive(str.__str__(key))
 
 
 def is_sensitive_field(field: Field[object, object], model: type[Model]) -> bool:

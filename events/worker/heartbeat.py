@@ -16,6 +16,7 @@ from django.db.models.functions import Now
 
 from events.databases import outbox_aliases
 from events.delivery.failing import recover
+from events.forking import not_forking
 from events.identity import who
 from events.message import HEADER
 from events.models import Worker
@@ -39,7 +40,8 @@ class Heartbeat(threading.Thread):
 
     def run(self) -> None:
         while not self._stopping.wait(TICK if self._written else 0):
-            self._tick()
+            with not_forking:
+                self._tick()
         self._end()
 
     def stop(self) -> None:
@@ -79,7 +81,9 @@ class Heartbeat(threading.Thread):
         values = {"held": held, "receivers": registry.names(), "left_at": None}
         if not row.update(beat_at=Now(), **values):
             # The first beat, or one after a long sleep: a relay has buried us meanwhile.
-            Worker.objects.using(using).create(pk=who(), queues=self._queues, processes=self._processes, **values)
+            Worker.objects.using(using).create(
+                pk=who(), queues=self._queues, processes=self._processes, **values
+            )
         self._written[using] = (time.monotonic(), held)
 
     def _end(self) -> None:

@@ -6,28 +6,28 @@ import threading
 from typing import Any
 
 from celery import signals
-from django.db import DEFAULT_DB_ALIAS, Error
 
 from events.conf import settings
-from events.delivery.failing import logger, refuse
 from events.identity import adopt
 from events.relay.loop import Relay
+from events.worker.guard import Guard, record_refusal
 from events.worker.heartbeat import Heartbeat
 
 _running: list[Heartbeat | Relay] = []
 
 
 def connect() -> None:
-    signals.worker_init.connect(name_worker, dispatch_uid="events.worker")
+    signals.worker_init.connect(prepare, dispatch_uid="events.worker")
     signals.worker_ready.connect(start, dispatch_uid="events.worker")
     signals.worker_shutdown.connect(stop, dispatch_uid="events.worker")
     signals.task_unknown.connect(record_unknown, dispatch_uid="events.worker")
     signals.task_rejected.connect(record_rejected, dispatch_uid="events.worker")
 
 
-def name_worker(sender: Any, **kwargs: Any) -> None:
+def prepare(sender: Any, **kwargs: Any) -> None:
     # Before the pool is made: its processes carry the name.
     adopt(sender.hostname)
+    sender.app.steps["consumer"].add(Guard)
 
 
 def start(sender: Any, **kwargs: Any) -> None:
@@ -51,16 +51,9 @@ def stop(**kwargs: Any) -> None:
 
 
 def record_unknown(name: str, id: str, **kwargs: Any) -> None:
-    _record(f"This worker knows no task {name!r}.", receiver=name, message_id=id)
+    record_refusal(f"This worker knows no task {name!r}.", receiver=name, message_id=id)
 
 
 def record_rejected(message: Any, exc: Exception | None = None, **kwargs: Any) -> None:
-    _record(f"No message that a worker could run: {exc or 'of no known form'}", message_id=str(message.delivery_tag))
-
-
-def _record(reason: str, **names: str) -> None:
-    try:
-        refuse(DEFAULT_DB_ALIAS, reason, **names)
-    except Error as error:
-        # The worker lives on; the log has it.
-        logger.error("events.refused reason=%r error=%r", reason, error)
+    reason = f"No message that a worker could run: {exc or 'of no known form'}"
+    record_refusal(reason, message_id=str(message.delivery_tag))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import queue
 from typing import Any
 
-from billiard.einfo import ExceptionInfo
+from billiard.einfo import ExceptionInfo, ExceptionWithTraceback
 from billiard.exceptions import Terminated, TimeLimitExceeded, WorkerLostError
 from celery.worker.request import Request
 
@@ -22,8 +22,10 @@ class ReceiverRequest(Request):  # type: ignore[misc]  # celery ships no types
     def on_failure(
         self, exc_info: ExceptionInfo, send_failed_event: bool = True, return_ok: bool = False
     ) -> Any:
-        if isinstance(exc_info.exception, (WorkerLostError, Terminated, TimeLimitExceeded)):
-            self._report(f"Its process ended while it ran this: {exc_info.exception}")
+        error = exc_info.exception
+        error = error.exc if isinstance(error, ExceptionWithTraceback) else error
+        if isinstance(error, (WorkerLostError, Terminated, TimeLimitExceeded)):
+            self._report(f"Its process ended while it ran this: {error}")
         return super().on_failure(exc_info, send_failed_event, return_ok)
 
     def on_timeout(self, soft: bool, timeout: float) -> None:

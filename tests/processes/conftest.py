@@ -18,7 +18,7 @@ from events.models import Worker
 from project.dev.broker import Broker
 
 # Seconds after which waiting has failed. It decides nothing else.
-PATIENCE = 60
+PATIENCE = int(os.environ.get("TEST_PATIENCE", "60"))
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -96,6 +96,5 @@ def start_worker(
 
 
 @pytest.fixture(autouse=True)
-def closed_breaker() -> Iterator[None]:
+def closed_breaker() -> None:
     wait_for(fast_path.breaker.is_closed, "the breaker to close")
-    yield

@@ -10,7 +10,10 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def finished() -> bool:
-    return Delivery.objects.exists() and not Delivery.objects.filter(state__in=["waiting", "sent", "running"]).exists()
+    return (
+        Delivery.objects.exists()
+        and not Delivery.objects.filter(state__in=["waiting", "sent", "running"]).exists()
+    )
 
 
 def test_worker__runs_what_a_save_emitted(start_worker: Start) -> None:

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.contrib import admin, messages
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.db import DEFAULT_DB_ALIAS, transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+
+from events.admin.base import ReadOnlyAdmin
+from events.admin.showing import link, list_of
+from events.models import Delivery, Queue
+from events.operations.pausing import Target, pause, resume
+
+
+@admin.register(Queue)
+class QueueAdmin(ReadOnlyAdmin):
+    list_display = ("name", "paused", "deliveries", "lease_owner", "lease_until")
+    ordering = ("name",)
+    fields = ("name", "paused", "deliveries", "lease_owner", "lease_until")
+    actions = ("pause", "resume")
+
+    @admin.display(description="deliveries")
+    def deliveries(self, queue: Queue) -> SafeString:
+        return link(list_of(Delivery, queue=queue.name), "Its deliveries")
+
+    def has_pause_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("offload.pause_queue")
+
+    @admin.action(description="Pause the selected queues", permissions=["pause"])
+    def pause(self, request: HttpRequest, queryset: QuerySet[Queue]) -> None:
+        self._act(request, queryset, pause, "paused")
+
+    @admin.action(description="Resume the selected queues", permissions=["pause"])
+    def resume(self, request: HttpRequest, queryset: QuerySet[Queue]) -> None:
+        self._act(request, queryset, resume, "resumed")
+
+    def _act(
+        self, request: HttpRequest, queryset: QuerySet[Queue], operate: Callable[..., bool], done: str
+    ) -> None:
+        by = request.user.get_username()
+        with transaction.atomic(using=DEFAULT_DB_ALIAS):
+            names = [
+                queue.name
+                for queue in queryset
+                if operate(DEFAULT_DB_ALIAS, Target("queue", queue.name), by=by)
+            ]
+            rows = Queue.objects.filter(name__in=names)
+            LogEntry.objects.log_actions(
+                int(request.user.pk), rows, CHANGE, change_message=f"{done.capitalize()}."
+            )
+        messages.success(request, f"{done.capitalize()}: {', '.join(names) or 'none, they were already'}.")

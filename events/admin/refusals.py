@@ -1,0 +1,12 @@
+from __future__ import annotations
+
+from django.contrib import admin
+
+from events.admin.base import ReadOnlyAdmin
+from events.models import Refusal
+
+
+@admin.register(Refusal)
+class RefusalAdmin(ReadOnlyAdmin):
+    list_display = ("at", "reason", "receiver", "worker")
+    fields = ("at", "reason", "receiver", "message_id", "worker")

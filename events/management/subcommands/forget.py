@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import argparse
+from typing import Any, ClassVar
+
+from events.management.console import Console, plural
+from events.management.subcommands.base import Subcommand, add_database, aliases, operator
+from events.operations.forgetting import Progress, forget
+
+
+class Forget(Subcommand):
+    help: ClassVar[str] = "blank a person's data in every stored event"
+    description: ClassVar[str] = (
+        "Events about the row, and events that refer to it, lose their data and the error texts of their\n"
+        "deliveries; ids, types and times stay, as a record that something happened. Their unfinished deliveries\n"
+        "and dead letters end as skipped. It can't be undone."
+    )
+    epilog: ClassVar[str] = "example:\n  manage.py events forget library.user/42"
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("subject", help="app.model/key, as events have it: library.user/42")
+        parser.add_argument("--dry-run", action="store_true", help="count, and change nothing")
+        add_database(parser)
+
+    def run(
+        self, console: Console, *, subject: str, dry_run: bool, database: str | None, **options: Any
+    ) -> None:
+        for alias in aliases(database):
+            total = Progress(0, 0, 0)
+            for total in forget(alias, subject, by=operator(), dry_run=dry_run):
+                console.progress(f"{plural(total.forgotten, 'event')} of {total.examined:,} examined")
+            console.end_progress()
+            if dry_run:
+                console.line(f"{plural(total.forgotten, 'event')} would be blanked.")
+            else:
+                stopped = plural(total.stopped, "delivery")
+                console.line(f"{plural(total.forgotten, 'event')} blanked; {stopped} ended as skipped.")
+        console.next("the same without --dry-run" if dry_run else "manage.py events status")

@@ -1,0 +1,164 @@
+"""What is wrong here, now: found by asking, not by guessing from the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Literal, NamedTuple
+
+from django.core import checks
+from django.db import DatabaseError, connections
+from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
+
+from events import transport
+from events.conf import settings
+from events.databases import outbox_aliases
+from events.models import UNFINISHED, Delivery, EventRecord, PausedReceiver, Queue, Refusal, State
+from events.operations.failures import forgotten_letters
+from events.registry import registry
+from events.relay.workers import Workforce
+
+Level = Literal["ok", "note", "warning", "error"]
+
+# Seconds a relay may leave a due event: it looks four times a second.
+_RELAY_PATIENCE = 30
+
+
+class Finding(NamedTuple):
+    level: Level
+    what: str
+    # What to do about it; "" where nothing is to be done.
+    remedy: str = ""
+
+
+def diagnose() -> Iterator[Finding]:
+    """One finding after the other; a database that is away spoils only what needs it."""
+    yield from _system_checks()
+    yield from _broker()
+    for using in outbox_aliases():
+        yield from _alias(using)
+
+
+def _system_checks() -> Iterator[Finding]:
+    messages = [m for m in checks.run_checks() if not m.is_silenced()]
+    ours = [m for m in messages if (m.id or "").startswith("offload.") or m.level >= checks.ERROR]
+    for message in ours:
+        level: Level = "error" if message.level >= checks.ERROR else "warning"
+        yield Finding(level, f"{message.id}: {message.msg}", message.hint or "")
+    if not ours:
+        yield Finding("ok", "`manage.py check` finds nothing wrong")
+
+
+def _broker() -> Iterator[Finding]:
+    try:
+        transport.probe()
+    except Exception as error:  # noqa: BLE001 - each broker's client has errors of its own
+        where = f"{type(error).__name__}: {error}"
+        yield Finding(
+            "error", f"the broker does not answer ({where})", "Start it, or correct CELERY_BROKER_URL."
+        )
+    else:
+        yield Finding("ok", "the broker answers")
+
+
+def _alias(using: str) -> Iterator[Finding]:
+    try:
+        connections[using].ensure_connection()
+        behind = _unapplied(using)
+    except DatabaseError as error:
+        yield Finding(
+            "error", f"database {using!r} does not answer ({error})", "Start it, or correct DATABASES."
+        )
+        return
+    if behind:
+        yield Finding(
+            "error", f"database {using!r} lacks {behind} of our migrations", "Run manage.py migrate."
+        )
+        return
+    yield Finding("ok", f"database {using!r} answers, and its tables are there")
+    for look in _LOOKS:
+        yield from look(using)
+
+
+def _unapplied(using: str) -> int:
+    executor = MigrationExecutor(connections[using])
+    ours = [node for node in executor.loader.graph.leaf_nodes() if node[0] == EventRecord._meta.app_label]
+    return len(executor.migration_plan(ours))
+
+
+def _workers(using: str) -> Iterator[Finding]:
+    live = Workforce.read(using)
+    if not live.workers:
+        queues = ",".join(sorted(settings.QUEUES))
+        yield Finding(
+            "error", "no worker gives a sign of life", f"Start one: celery -A PROJECT worker -Q {queues}"
+        )
+        return
+    yield Finding("ok", f"workers alive: {', '.join(worker.id for worker in live.workers)}")
+    pairs = {(receiver.route(), receiver.name) for receiver in registry} | _unfinished_pairs(using)
+    served = {queue for worker in live.workers for queue in worker.queues}
+    for queue in sorted({queue for queue, _ in pairs} - served):
+        yield Finding("error", f"no worker serves queue {queue!r}", f"Add it to a worker's -Q: {queue}")
+    for queue, name in sorted(pairs):
+        if queue in served and name not in live.receivers(queue):
+            yield Finding(
+                "error",
+                f"no worker of queue {queue!r} knows receiver {name!r}",
+                "Restart the workers with the code that has it, or give its new name aliases=.",
+            )
+
+
+def _unfinished_pairs(using: str) -> set[tuple[str, str]]:
+    rows = Delivery.objects.using(using).filter(state__in=[state.value for state in UNFINISHED]).order_by()
+    return set(rows.values_list("queue", "receiver").distinct())
+
+
+def _relay(using: str) -> Iterator[Finding]:
+    before = timezone.now() - timedelta(seconds=_RELAY_PATIENCE)
+    late = EventRecord.objects.using(using).filter(next_at__lt=before).count()
+    if late:
+        yield Finding(
+            "error",
+            f"{late} events are due for more than {_RELAY_PATIENCE} s: no relay runs",
+            'Start a worker with EVENTS["RELAY"] on, or manage.py events relay.',
+        )
+    else:
+        yield Finding("ok", "no event is left lying by the relay")
+
+
+def _pauses(using: str) -> Iterator[Finding]:
+    queues = Queue.objects.using(using).filter(paused=True).values_list("name", flat=True)
+    receivers = PausedReceiver.objects.using(using).values_list("name", flat=True)
+    for name in (*queues, *receivers):
+        yield Finding("note", f"{name} is paused", f"manage.py events resume {name}")
+
+
+def _dead(using: str) -> Iterator[Finding]:
+    old = forgotten_letters(using)
+    if old:
+        days = f"{settings.MAX_DEAD_LETTER_AGE:g}"
+        yield Finding(
+            "warning",
+            f"{old} dead letters are older than {days} days",
+            "Look at them with manage.py events failed, then retry or discard them.",
+        )
+    elif Delivery.objects.using(using).filter(state=State.DEAD).exists():
+        yield Finding("note", "there are dead letters", "manage.py events failed")
+    else:
+        yield Finding("ok", "there are no dead letters")
+
+
+def _refusals(using: str) -> Iterator[Finding]:
+    day = timezone.now() - timedelta(days=1)
+    rows = Refusal.objects.using(using).filter(at__gte=day)
+    last = rows.first()
+    if last is not None:
+        yield Finding(
+            "warning",
+            f"workers refused {rows.count()} messages in the last day, the latest because {last.reason}",
+            "See the refusals in the admin: a foreign or forged message, or a key that was rotated too early.",
+        )
+
+
+_LOOKS: tuple[Callable[[str], Iterator[Finding]], ...] = (_workers, _relay, _pauses, _dead, _refusals)

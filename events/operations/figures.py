@@ -1,0 +1,119 @@
+"""How things stand, in figures that stay quick with millions of finished deliveries."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.db.models import Count, Min
+from django.utils import timezone
+
+from events import transport
+from events.conf import settings
+from events.models import UNFINISHED, Delivery, EventRecord, PausedReceiver, Queue, State
+from events.operations.failures import FailingReceiver, by_receiver
+from events.operations.pausing import known_queues
+from events.relay.workers import Workforce
+
+# Seconds a person waits for a broker that doesn't answer.
+_PATIENCE = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueFigures:
+    name: str
+    paused: bool
+    # Messages in the broker; None where it can't be asked.
+    depth: int | None
+    # Live workers' processes that serve it.
+    processes: int
+    waiting: int
+    sent: int
+    running: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    using: str
+    emitted_last_minute: int
+    emitted_last_hour: int
+    # Of the events of the last hour: what became of their deliveries.
+    last_hour: dict[str, int] = field(default_factory=dict)
+    # When the oldest event with an unfinished delivery was emitted.
+    oldest_undelivered: datetime | None = None
+    queues: tuple[QueueFigures, ...] = ()
+    failing: tuple[FailingReceiver, ...] = ()
+    paused_receivers: tuple[str, ...] = ()
+    workers: int = 0
+    # Why the broker can't be asked; "" where it answers.
+    broker_error: str = ""
+
+
+def figures(using: str) -> Figures:
+    events = EventRecord.objects.using(using)
+    now = timezone.now()
+    hour = now - timedelta(hours=1)
+    rows = Delivery.objects.using(using).filter(event__emitted_at__gte=hour).order_by()
+    workforce = Workforce.read(using)
+    depths, error = broker_depths(sorted(known_queues(using)))
+    return Figures(
+        using=using,
+        emitted_last_minute=events.filter(emitted_at__gte=now - timedelta(minutes=1)).count(),
+        emitted_last_hour=events.filter(emitted_at__gte=hour).count(),
+        last_hour=dict(rows.values_list("state").annotate(n=Count("pk"))),
+        oldest_undelivered=oldest_undelivered(using),
+        queues=_queues(using, workforce, depths),
+        failing=tuple(by_receiver(using)),
+        paused_receivers=tuple(
+            PausedReceiver.objects.using(using).order_by("name").values_list("name", flat=True)
+        ),
+        workers=len(workforce.workers),
+        broker_error=error,
+    )
+
+
+def oldest_undelivered(using: str) -> datetime | None:
+    unfinished = Delivery.objects.using(using).filter(state__in=[state.value for state in UNFINISHED])
+    # Ids of events grow with time.
+    first = unfinished.order_by("event_id").values_list("event__emitted_at", flat=True).first()
+    # Not a minute ago: what the fast path just published is not examined yet, though it may be done.
+    before = timezone.now() - timedelta(minutes=1)
+    unexamined = EventRecord.objects.using(using).filter(next_at__lt=before)
+    other: datetime | None = unexamined.aggregate(first=Min("emitted_at"))["first"]
+    return min((at for at in (first, other) if at is not None), default=None)
+
+
+def broker_depths(queues: list[str]) -> tuple[dict[str, int], str]:
+    """Messages in each queue; and why the broker couldn't be asked, else ""."""
+    depths: dict[str, int] = {}
+    try:
+        for name in queues:
+            depths[name] = transport.depth(name, _PATIENCE)
+    except Exception as error:  # noqa: BLE001 - each broker's client has errors of its own
+        transport.reset()
+        return {}, f"{type(error).__name__}: {error}"
+    return depths, ""
+
+
+def _queues(using: str, workforce: Workforce, depths: dict[str, int]) -> tuple[QueueFigures, ...]:
+    counts: Counter[tuple[str, str]] = Counter()
+    unfinished = (
+        Delivery.objects.using(using).filter(state__in=[state.value for state in UNFINISHED]).order_by()
+    )
+    for queue, state, number in unfinished.values_list("queue", "state").annotate(n=Count("pk")):
+        counts[queue, state] = number
+    paused = set(Queue.objects.using(using).filter(paused=True).values_list("name", flat=True))
+    names = known_queues(using) | {queue for queue, _ in counts}
+    return tuple(
+        QueueFigures(
+            name=name,
+            paused=name in paused,
+            depth=depths.get(name),
+            processes=sum(worker.processes for worker in workforce.workers if name in worker.queues),
+            waiting=counts[name, State.WAITING],
+            sent=counts[name, State.SENT],
+            running=counts[name, State.RUNNING],
+        )
+        for name in sorted(names, key=lambda name: (name not in settings.QUEUES, name))
+    )

@@ -1,0 +1,106 @@
+"""Queues and receivers that hold still until somebody resumes them; nothing is lost meanwhile."""
+
+from __future__ import annotations
+
+import logging
+from typing import Literal, NamedTuple
+
+from events import pauses
+from events.conf import settings
+from events.exceptions import EventsError
+from events.models import UNFINISHED, Delivery, PausedReceiver, Queue, State
+from events.registry import registry
+
+logger = logging.getLogger("events")
+
+Kind = Literal["queue", "receiver"]
+
+
+class Target(NamedTuple):
+    kind: Kind
+    name: str
+
+
+class UnknownTarget(EventsError, LookupError):
+    """There is no queue or receiver of that name."""
+
+
+def find(using: str, name: str, kind: Kind | None = None) -> Target:
+    """The queue or the receiver called `name`. Raises `UnknownTarget` where there is none, or both."""
+    kinds: list[Kind] = []
+    if kind != "receiver" and name in known_queues(using):
+        kinds.append("queue")
+    if kind != "queue" and _is_receiver(using, name):
+        kinds.append("receiver")
+    if len(kinds) == 1:
+        return Target(kinds[0], name)
+    if kinds:
+        raise UnknownTarget(f"{name!r} is a queue and a receiver: say which, with --queue or --receiver.")
+    queues = ", ".join(sorted(known_queues(using)))
+    raise UnknownTarget(
+        f"No queue or receiver is called {name!r}. The queues are {queues}; "
+        f"`manage.py events list` shows the receivers."
+    )
+
+
+def known_queues(using: str) -> set[str]:
+    rows = set(Queue.objects.using(using).values_list("name", flat=True))
+    return rows | set(settings.QUEUES) | {receiver.route() for receiver in registry}
+
+
+def _is_receiver(using: str, name: str) -> bool:
+    # One that another version of the code has: its deliveries wait here, or it is paused already.
+    rows = Delivery.objects.using(using).filter(receiver=name)
+    return (
+        name in registry
+        or PausedReceiver.objects.using(using).filter(name=name).exists()
+        # Apart: each has a small index of its own.
+        or rows.filter(state__in=[state.value for state in UNFINISHED]).exists()
+        or rows.filter(state=State.DEAD).exists()
+    )
+
+
+def pause(using: str, target: Target, *, by: str) -> bool:
+    """Whether it was running until now. Workers and relays know within a second."""
+    changed = (
+        _pause_queue(using, target.name) if target.kind == "queue" else _pause_receiver(using, target.name)
+    )
+    return _done(using, "paused", target, by, changed)
+
+
+def resume(using: str, target: Target, *, by: str) -> bool:
+    """Whether it was paused until now."""
+    if target.kind == "queue":
+        changed = Queue.objects.using(using).filter(name=target.name, paused=True).update(paused=False) > 0
+    else:
+        rows = PausedReceiver.objects.using(using).filter(name__in=_names(target.name))
+        changed = rows.delete()[0] > 0
+    return _done(using, "resumed", target, by, changed)
+
+
+def _pause_queue(using: str, name: str) -> bool:
+    row, created = Queue.objects.using(using).get_or_create(name=name, defaults={"paused": True})
+    return created or Queue.objects.using(using).filter(pk=row.pk, paused=False).update(paused=True) > 0
+
+
+def _pause_receiver(using: str, name: str) -> bool:
+    rows = PausedReceiver.objects.using(using)
+    # Every one of them, not only up to the first that is new.
+    made = [rows.get_or_create(name=each)[1] for each in _names(name)]
+    return any(made)
+
+
+def _names(receiver: str) -> tuple[str, ...]:
+    """Deliveries of before a rename run under the name of before."""
+    if receiver not in registry:
+        return (receiver,)
+    found = registry.get(receiver)
+    return (found.name, *found.aliases)
+
+
+def _done(using: str, what: str, target: Target, by: str, changed: bool) -> bool:
+    if changed:
+        # This process publishes by what it has read: it reads again.
+        pauses.current(using, fresh=0)
+        logger.info("events.%s %s=%s by=%r", what, target.kind, target.name, by)
+    return changed

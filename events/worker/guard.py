@@ -1,0 +1,45 @@
+"""A message that is no message must not end a worker: kombu pops it, fails to read it, and Celery stops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from celery import bootsteps
+from django.db import DEFAULT_DB_ALIAS, Error
+
+from events.delivery.failing import logger, refuse
+
+# What reading bytes that are not a message of kombu's raises; a lost connection raises none of them.
+_UNREADABLE = (ValueError, TypeError, KeyError, AttributeError)
+
+
+class Guard(bootsteps.StartStopStep):  # type: ignore[misc]  # celery ships no types
+    """Stands around the read of each connection's channel, a reconnection's too."""
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def start(self, parent: Any) -> None:
+        channel = parent.task_consumer.channel
+        handlers = getattr(channel, "handlers", None)
+        if handlers and "BRPOP" in handlers:
+            handlers["BRPOP"] = _guarded(handlers["BRPOP"])
+
+
+def _guarded(read: Callable[..., Any]) -> Callable[..., Any]:
+    def read_or_refuse(**options: Any) -> Any:
+        try:
+            return read(**options)
+        except _UNREADABLE as error:
+            record_refusal(f"Bytes on the queue that are no message: {error!r}")
+            return True
+
+    return read_or_refuse
+
+
+def record_refusal(reason: str, **names: str) -> None:
+    try:
+        refuse(DEFAULT_DB_ALIAS, reason, **names)
+    except Error as error:
+        # The worker lives on; the log has it.
+        logger.error("events.refused reason=%r error=%r", reason, error)

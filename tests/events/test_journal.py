@@ -1,0 +1,226 @@
+"""An event is kept or lost with the transaction that emitted it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+
+from events.fast_path import fast_path
+from events.journal import Journal, journal_of
+from events.models import EventRecord
+from events.outbox import Emission
+from tests.shop.models import Item
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def left_to_the_relay() -> Iterator[None]:
+    with fast_path.suspended():
+        yield
+
+
+@pytest.fixture
+def journal() -> Journal:
+    return journal_of("default", fast_path)
+
+
+def subjects() -> list[str]:
+    return list(EventRecord.objects.order_by("pk").values_list("subject", flat=True))
+
+
+def save(title: str = "one") -> str:
+    return f"shop.item/{Item.objects.create(title=title).pk}"
+
+
+def unencodable() -> Emission:
+    return Emission(
+        id=uuid.uuid4(),
+        type="broken",
+        subject="",
+        correlation_id=uuid.uuid4(),
+        causation_id=None,
+        receivers={"x": object()},  # type: ignore[dict-item]
+        envelope="{}",
+    )
+
+
+def test_commit__keeps_the_event() -> None:
+    with transaction.atomic():
+        subject = save()
+        assert subjects() == []
+    assert subjects() == [subject]
+
+
+def test_autocommit__is_a_transaction_of_its_own() -> None:
+    assert [save()] == subjects()
+
+
+def test_rollback__takes_the_event_along() -> None:
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        save()
+        1 / 0  # noqa: B018
+    assert subjects() == []
+    assert not Item.objects.exists()
+
+
+def test_rollback__leaves_nothing_for_the_next_transaction() -> None:
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        save()
+        1 / 0  # noqa: B018
+    with transaction.atomic():
+        kept = save()
+    assert subjects() == [kept]
+
+
+def test_set_rollback__takes_the_event_along() -> None:
+    with transaction.atomic():
+        save()
+        transaction.set_rollback(True)
+    assert subjects() == []
+
+
+def test_savepoint_rolled_back__takes_its_events_and_no_others() -> None:
+    with transaction.atomic():
+        before = save()
+        with pytest.raises(ZeroDivisionError), transaction.atomic():
+            save()
+            with transaction.atomic():
+                save()
+            1 / 0  # noqa: B018
+        after = save()
+    assert subjects() == [before, after]
+
+
+def test_savepoint_rolled_back_by_hand__takes_its_events() -> None:
+    with transaction.atomic():
+        before = save()
+        sid = transaction.savepoint()
+        save()
+        transaction.savepoint_rollback(sid)
+        after = save()
+    assert subjects() == [before, after]
+
+
+def test_savepoint_rolled_back__an_event_flushed_within_it_is_written_again(journal: Journal) -> None:
+    with transaction.atomic():
+        before = save()
+        with pytest.raises(ZeroDivisionError), transaction.atomic():
+            save()
+            # As 500 pending ones do: the row of the first event is written inside the savepoint.
+            journal.flush()
+            assert len(subjects()) == 2
+            1 / 0  # noqa: B018
+        assert subjects() == []
+    assert subjects() == [before]
+
+
+def test_savepoint_rolled_back__an_event_flushed_before_it_stays_written_once(journal: Journal) -> None:
+    with transaction.atomic():
+        before = save()
+        journal.flush()
+        with pytest.raises(ZeroDivisionError), transaction.atomic():
+            save()
+            journal.flush()
+            1 / 0  # noqa: B018
+    assert subjects() == [before]
+
+
+def test_savepoint_older_than_the_journal__takes_all(journal: Journal) -> None:
+    with transaction.atomic():
+        with pytest.raises(ZeroDivisionError), transaction.atomic():
+            journal.marks.clear()
+            save()
+            1 / 0  # noqa: B018
+    assert subjects() == []
+
+
+def test_inner_block_without_savepoint__is_rolled_back_with_the_outer() -> None:
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        save()
+        with transaction.atomic(savepoint=False):
+            save()
+            1 / 0  # noqa: B018
+    assert subjects() == []
+
+
+def test_error_of_any_kind_at_commit__rolls_the_transaction_back(journal: Journal) -> None:
+    with pytest.raises(TypeError), transaction.atomic():
+        save()
+        journal.append(unencodable())
+    assert not Item.objects.exists()
+    assert subjects() == []
+    # And the connection works on.
+    assert [save()] == subjects()
+
+
+def test_connection_closed_in_a_transaction__takes_the_event_along() -> None:
+    with transaction.atomic():
+        save()
+        connection.close()
+    assert subjects() == []
+    assert [save()] == subjects()
+
+
+def test_manual_transaction__commits_and_rolls_back_with_its_events() -> None:
+    transaction.set_autocommit(False)
+    try:
+        kept = save()
+        transaction.commit()
+        save()
+        transaction.rollback()
+    finally:
+        transaction.set_autocommit(True)
+    assert subjects() == [kept]
+
+
+def test_many_events__one_insert_per_transaction() -> None:
+    with CaptureQueriesContext(connection) as queries, transaction.atomic():
+        for number in range(80):  # SQLite takes 999 parameters at once
+            save(f"{number}")
+    inserts = [q["sql"] for q in queries if "offload_event" in q["sql"]]
+    assert len(inserts) == 1
+    assert len(subjects()) == 80
+
+
+def test_more_than_500_events__are_flushed_early_and_stay_in_order() -> None:
+    with transaction.atomic():
+        expected = [save(f"{number}") for number in range(1200)]
+        assert 500 <= len(subjects()) < 1200
+    assert subjects() == expected
+
+
+def test_on_commit_callables__one_per_savepoint_stack() -> None:
+    with transaction.atomic():
+        for _ in range(50):
+            save()
+        assert len(connection.run_on_commit) == 1
+        with transaction.atomic():
+            for _ in range(50):
+                save()
+        assert len(connection.run_on_commit) == 2
+
+
+def test_failing_on_commit_of_another__loses_no_event() -> None:
+    def fail() -> None:
+        raise RuntimeError("somebody else's callback")
+
+    with pytest.raises(RuntimeError), transaction.atomic():
+        transaction.on_commit(fail)
+        subject = save()
+    assert subjects() == [subject]
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+def test_other_alias__stores_its_own_events() -> None:
+    with pytest.raises(ZeroDivisionError), transaction.atomic("default"):
+        save()
+        with transaction.atomic("other"):
+            Item(title="there").save(using="other")
+        1 / 0  # noqa: B018
+    assert subjects() == []
+    assert EventRecord.objects.using("other").count() == 1

@@ -1,0 +1,558 @@
+"""`Event`: fields are checked where it is sent."""
+
+from __future__ import annotations
+
+import enum
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional, TypeVar, Union
+
+import pytest
+from asgiref.sync import async_to_sync
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser, User
+from django.db import DatabaseError, models
+from django.dispatch import Signal
+from django.utils.functional import SimpleLazyObject
+
+import events
+from events import Event, InvalidEvent, NotSerializable, event, register_serializer
+from events.serializers.registry import serializers
+from events.testing import Drained, captured_events, drain
+from tests.events.conftest import Offloaded
+from tests.shop.models import Effect, Item, Tag
+
+if TYPE_CHECKING:
+    from decimal import Context
+
+T = TypeVar("T")
+opened = Event("shop.opened", item=Item, note=str)
+anything = Event()
+plain = Signal()
+Send = Callable[..., Any]
+
+
+def receive(sender: Any, event: Any, **kwargs: Any) -> None:
+    Effect.objects.create(
+        receiver="receive", key=event.idempotency_key, note=f"{event.type} v{event.version}"
+    )
+
+
+def refuse_condition(sender: Any, **kwargs: Any) -> bool:
+    raise LookupError("the condition itself fails")
+
+
+@event("shop.annotated")
+def annotated(*, item: Item, why: str = "", at: date | None = None) -> None:
+    """Annotations are texts in this module: they are read when the event is first sent."""
+
+
+@event("shop.unfindable")
+def unfindable(*, context: Context) -> None: ...
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+class Robot:
+    pass
+
+
+def sends() -> list[Any]:
+    """Every way to send: what one refuses all refuse."""
+    return [
+        pytest.param(lambda signal: signal.send, id="send"),
+        pytest.param(lambda signal: signal.send_robust, id="send_robust"),
+        pytest.param(lambda signal: async_to_sync(signal.asend), id="asend"),
+        pytest.param(lambda signal: async_to_sync(signal.asend_robust), id="asend_robust"),
+    ]
+
+
+every_send = pytest.mark.parametrize("way", sends())
+
+
+@every_send
+def test_send__unknown_field(way: Send) -> None:
+    with pytest.raises(InvalidEvent) as caught:
+        way(opened)(sender=Item, item=Item(), note="", amount=3)
+    assert str(caught.value) == "<Event shop.opened> has no field 'amount'; it has item, note."
+
+
+@every_send
+def test_send__missing_field(way: Send) -> None:
+    with pytest.raises(InvalidEvent) as caught:
+        way(opened)(sender=Item, note="")
+    assert str(caught.value) == "<Event shop.opened> needs the field 'item': send(sender=…, item=…)."
+
+
+@every_send
+def test_send__wrong_type(way: Send) -> None:
+    with pytest.raises(InvalidEvent) as caught:
+        way(opened)(sender=Item, item=Item(), note=5)
+    assert str(caught.value) == "<Event shop.opened>: 'note' must be str, got int 5."
+
+
+@every_send
+def test_send__fields_by_position(way: Send) -> None:
+    with pytest.raises(InvalidEvent) as caught:
+        way(opened)(Item, None, Item(), "")
+    assert str(caught.value) == "<Event shop.opened>: fields are given by name: send(sender=…, field=…)."
+
+
+@every_send
+@pytest.mark.django_db
+def test_send__what_cannot_travel_names_argument_and_remedy(offloaded: Offloaded, way: Send) -> None:
+    offloaded(receive, anything)
+    with captured_events() as captured, pytest.raises(NotSerializable) as caught:
+        way(anything)(sender=None, robot=Robot())
+    assert "'robot'" in str(caught.value)
+    assert "tests.events.test_signals.Robot" in str(caught.value)
+    assert "register_serializer" in str(caught.value)
+    assert len(captured) == 0
+
+
+@every_send
+@pytest.mark.django_db
+def test_send__unsaved_instance_names_argument_and_remedy(offloaded: Offloaded, way: Send) -> None:
+    offloaded(receive, opened)
+    with pytest.raises(NotSerializable, match=r"'item'.*shop\.Item has no primary key.*save it before"):
+        way(opened)(sender=Item, item=Item(title="unsaved"), note="")
+
+
+@every_send
+@pytest.mark.django_db
+def test_send__failing_condition_is_the_senders_to_know(offloaded: Offloaded, way: Send) -> None:
+    offloaded(receive, anything, when=refuse_condition)
+    with pytest.raises(LookupError, match="the condition itself fails"):
+        way(anything)(sender=None)
+
+
+@pytest.mark.django_db
+def test_send_robust__event_that_could_not_be_stored_is_the_senders_to_know(offloaded: Offloaded) -> None:
+    from django.db import connection
+
+    offloaded(receive, anything)
+
+    def fail(execute: Any, sql: str, *rest: Any) -> Any:
+        if "offload_event" in sql:
+            raise DatabaseError("disk full")
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(fail), pytest.raises(DatabaseError, match="disk full"):
+        for _ in range(500):  # as many as are written early
+            anything.send_robust(sender=None)
+    connection.needs_rollback = False
+    connection.events_journal.discard()  # type: ignore[attr-defined]  # not to be written by another test
+
+
+@every_send
+@pytest.mark.django_db
+def test_send__reaches_receivers_here_and_on_the_worker(offloaded: Offloaded, way: Send) -> None:
+    offloaded(receive, opened)
+    heard: list[Any] = []
+
+    def hear(sender: Any, item: Item, note: str, **kwargs: Any) -> str:
+        heard.append((sender, item, note))
+        return "answer"
+
+    opened.connect(hear)
+    item = Item.objects.create(title="one")
+    drain()
+    answers = way(opened)(sender=Item, item=item, note="first")
+    opened.disconnect(hear)
+    assert (hear, "answer") in answers
+    assert heard == [(Item, item, "first")]
+    assert drain() == Drained(done=1)
+    assert Effect.objects.get(receiver="receive").note == "shop.opened v1"
+
+
+@pytest.mark.django_db
+def test_send__registered_type_travels(offloaded: Offloaded) -> None:
+    offloaded(receive, anything)
+    register_serializer(Robot, name="robot", dump=lambda robot: None, load=lambda _: Robot())
+    try:
+        with captured_events() as captured:
+            anything.send(sender=None, robot=Robot())
+    finally:
+        serializers.remove(Robot)
+    assert isinstance(captured[0].arguments["robot"], Robot)
+
+
+@pytest.mark.django_db
+def test_robust_send__others_still_run_and_their_errors_are_answers(
+    offloaded: Offloaded, caplog: pytest.LogCaptureFixture
+) -> None:
+    offloaded(receive, anything)
+    heard: list[str] = []
+
+    def fails(**kwargs: Any) -> None:
+        raise ZeroDivisionError
+
+    def hears(**kwargs: Any) -> None:
+        heard.append("yes")
+
+    anything.connect(fails)
+    anything.connect(hears)
+    with captured_events() as captured:
+        answers = dict(anything.send_robust(sender=None))
+    anything.disconnect(fails)
+    anything.disconnect(hears)
+    assert isinstance(answers[fails], ZeroDivisionError)
+    assert heard == ["yes"]
+    assert len(captured) == 1
+    assert [record.name for record in caplog.records] == ["django.dispatch"]
+
+
+# Types
+
+
+LAZY_USER = SimpleLazyObject(lambda: User(pk=1))
+LAZY_ANONYMOUS = SimpleLazyObject(AnonymousUser)
+
+
+@pytest.mark.parametrize(
+    ("hint", "value"),
+    [
+        (str, ""),
+        (int, 0),
+        (float, 3),
+        (float, 0.5),
+        (bool, False),
+        (bytes, b""),
+        (object, None),
+        (Any, 5),
+        (None, None),
+        (Optional[str], None),
+        (Optional[str], "x"),
+        (str | None, None),
+        (Union[int, str], "x"),
+        (int | str | None, None),
+        (list[int], [1]),
+        (dict[str, Any], {}),
+        (tuple[int, ...], (1,)),
+        (set[int] | None, {1}),
+        (Literal["a", "b"], "b"),
+        (Literal["a"] | None, None),
+        (Annotated[int, "seconds"], 5),
+        (Decimal, Decimal("1.5")),
+        (uuid.UUID, uuid.UUID(int=5)),
+        (date, date(2026, 1, 1)),
+        (Colour, Colour.RED),
+        (T, "anything at all"),
+        (models.Model, Tag(pk=1)),
+        (User, User(pk=1)),
+        (User, LAZY_USER),
+        (User | None, LAZY_USER),
+        (User | AnonymousUser, LAZY_ANONYMOUS),
+        ("shop.Item", Item(pk=1)),
+        (settings.AUTH_USER_MODEL, LAZY_USER),
+    ],
+)
+def test_field__takes(hint: Any, value: Any) -> None:
+    assert Event("shop.typed", value=hint).send(value=value) == []
+
+
+@pytest.mark.parametrize(
+    ("hint", "value", "message"),
+    [
+        (str, None, "'value' must be str, got NoneType None."),
+        (str, b"", "'value' must be str, got bytes b''."),
+        (int, "5", "'value' must be int, got str '5'."),
+        (int, 5.0, "'value' must be int, got float 5.0."),
+        (int, True, "'value' must be int, got bool True."),
+        (float, False, "'value' must be float, got bool False."),
+        (float, Decimal(1), "'value' must be float, got Decimal Decimal('1')."),
+        (None, 0, "'value' must be None, got int 0."),
+        (Optional[str], 5, "'value' must be typing.Optional[str], got int 5."),
+        (str | None, 5, "'value' must be str | None, got int 5."),
+        (int | str, 0.5, "'value' must be int | str, got float 0.5."),
+        (list[int], (1,), "'value' must be list[int], got tuple (1,)."),
+        (dict[str, int], [], "'value' must be dict[str, int], got list []."),
+        (Literal["a", "b"], "c", "'value' must be typing.Literal['a', 'b'], got str 'c'."),
+        (datetime, date(2026, 1, 1), "'value' must be datetime, got date datetime.date(2026, 1, 1)."),
+        (Colour, "red", "'value' must be Colour, got str 'red'."),
+        (Item, Tag, "'value' must be Item, got ModelBase <class 'tests.shop.models.Tag'>."),
+        (Item, 5, "'value' must be Item, got int 5."),
+        ("shop.Item", 5, "'value' must be Item, got int 5."),
+        (User, LAZY_ANONYMOUS, "'value' must be User, got SimpleLazyObject "),
+    ],
+)
+def test_field__refuses(hint: Any, value: Any, message: str) -> None:
+    with pytest.raises(InvalidEvent) as caught:
+        Event("shop.typed", value=hint).send(value=value)
+    assert str(caught.value).startswith(f"<Event shop.typed>: {message}")
+
+
+def test_field__long_value_is_cut_in_the_message() -> None:
+    with pytest.raises(InvalidEvent) as caught:
+        Event("shop.typed", value=int).send(value="x" * 10_000)
+    assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize("hint", ["shop.Itme", "Item", "a.b.c"])
+def test_field__text_that_names_no_model(hint: str) -> None:
+    with pytest.raises(InvalidEvent) as caught:
+        Event("shop.typed", value=hint).send(value=1)
+    assert str(caught.value) == (
+        f"<Event shop.typed>: the type of 'value', '{hint}', is no model. "
+        f"Give a class, or a model as 'app.Model'."
+    )
+
+
+@pytest.mark.django_db
+def test_field__lazy_user_of_a_request_travels_as_a_reference(offloaded: Offloaded) -> None:
+    bought = Event("shop.bought_by", user=User)
+    offloaded(receive, bought)
+    user = User.objects.create_user("reader")
+    with captured_events() as captured:
+        bought.send(sender=Item, user=SimpleLazyObject(lambda: User.objects.get(pk=user.pk)))
+    captured.assert_emitted(bought, user=user)
+    assert captured[0].subject == f"auth.user/{user.pk}"
+
+
+# Declarations
+
+
+def test_annotated__fields_and_those_that_may_be_left_out() -> None:
+    assert annotated.fields == {"item": Item, "why": str, "at": date | None}
+    assert annotated.optional == {"why", "at"}
+    assert annotated.__doc__ is not None
+    assert annotated.__doc__.startswith("Annotations are texts")
+    assert annotated.send(item=Item()) == []
+    assert annotated.send(item=Item(), at=None) == []
+
+
+@pytest.mark.parametrize(
+    "given", [{}, {"item": 5}, {"item": Item(), "why": None}, {"item": Item(), "who": 1}]
+)
+def test_annotated__is_checked_like_any_other(given: dict[str, Any]) -> None:
+    with pytest.raises(InvalidEvent, match=r"<Event shop\.annotated>"):
+        annotated.send(**given)
+
+
+def test_annotated__type_that_only_a_type_checker_imports() -> None:
+    with pytest.raises(InvalidEvent) as caught:
+        unfindable.send(context=None)  # type: ignore[arg-type]  # any value will do
+    assert str(caught.value) == (
+        "<Event shop.unfindable>: the annotation 'Context' is not found in tests.events.test_signals. "
+        "Import it there at run time too, not under TYPE_CHECKING alone."
+    )
+
+
+def test_annotated__parameters_by_position_are_refused() -> None:
+    with pytest.raises(InvalidEvent) as caught:
+
+        @event("shop.by_position")
+        def by_position(item: Item) -> None: ...
+
+    assert str(caught.value).endswith(
+        "by_position: fields are given by name. Put * first: def by_position(*, …)."
+    )
+
+
+@pytest.mark.parametrize("field", ["sender", "signal", "using", "event"])
+def test_declared__reserved_name(field: str) -> None:
+    with pytest.raises(InvalidEvent) as caught:
+        Event("shop.reserved", fields={field: str})
+    assert str(caught.value) == (
+        f"<Event shop.reserved>: {field!r} is an argument of every signal; name the field otherwise."
+    )
+
+
+@pytest.mark.parametrize("field", ["password", "api_token", "secret", "session", "sessionKey"])
+@pytest.mark.parametrize("name", ["shop.secretive", None])
+def test_declared__name_of_a_secret(field: str, name: str | None) -> None:
+    with pytest.raises(InvalidEvent) as caught:
+        Event(name, fields={field: str})
+    assert f"{field!r} is named like a secret, and secrets don't travel. " in str(caught.value)
+    assert "Send a reference to the row that holds it, or name the field otherwise." in str(caught.value)
+
+
+def test_declared__name_of_a_secret_in_a_function() -> None:
+    with pytest.raises(InvalidEvent, match="'password' is named like a secret"):
+
+        @event("shop.secretive")
+        def secretive(*, password: str) -> None: ...
+
+
+@pytest.mark.parametrize("name", ["", "a name with spaces", "x" * 201, 5])
+def test_declared__name_that_is_none(name: Any) -> None:
+    with pytest.raises(InvalidEvent) as caught:
+        Event(name)
+    assert str(caught.value) == (
+        f"Event({name!r}): a name is a text of 1 to 200 characters without spaces, like 'app.what_happened'."
+    )
+
+
+def test_declared__name_like_one_of_djangos() -> None:
+    with pytest.raises(InvalidEvent, match=r"names that begin with 'django\.' are those of Django's signals"):
+        Event("django.core.signals.request_started")
+
+
+@pytest.mark.parametrize("option", ["version", "use_caching"])
+def test_declared__field_that_is_named_like_an_option(option: str) -> None:
+    with pytest.raises(
+        InvalidEvent, match=rf"A field of that name is declared by fields=\{{'{option}': …\}}"
+    ):
+        Event("shop.options", **{option: str})  # type: ignore[arg-type]  # the mistake
+    declared = Event("shop.options", fields={option: str})
+    assert declared.send(**{option: "x"}) == []
+    assert declared.version == 1
+
+
+def test_declared__without_fields_takes_none() -> None:
+    with pytest.raises(InvalidEvent) as caught:
+        Event("shop.bare").send(sender=None, item=1)
+    assert str(caught.value) == "<Event shop.bare> has no field 'item'; it has none."
+
+
+def test_undeclared__takes_anything() -> None:
+    assert Event().send(sender=None, item=1, password="x") == []
+    assert Event("shop.bare").send(sender=None) == []
+
+
+def test_repr__names_the_event() -> None:
+    assert repr(Event("shop.shown")) == "<Event shop.shown>"
+    assert repr(Event()).startswith("<Event 0x")
+
+
+# What is emitted
+
+
+@pytest.mark.django_db
+def test_emitted__version_is_in_the_envelope_and_with_the_receiver(offloaded: Offloaded) -> None:
+    second = Event("shop.second", version=2, note=str)
+    offloaded(receive, second)
+    with captured_events() as captured:
+        second.send(note="x")
+    assert captured[0].envelope.schemaversion == 2
+    drain()
+    assert Effect.objects.get().note == "shop.second v2"
+
+
+@pytest.mark.django_db
+def test_emitted__using_travels_and_names_the_outbox(offloaded: Offloaded) -> None:
+    offloaded(receive, opened)
+    item = Item.objects.create(title="one")
+    with captured_events() as captured:
+        opened.send(sender=Item, using="default", item=item, note="")
+        opened.send(sender=Item, item=item, note="")
+    assert [event.arguments.get("using") for event in captured] == ["default", None]
+
+
+@pytest.mark.django_db
+def test_emitted__secrets_of_an_undeclared_event_stay_at_home(offloaded: Offloaded) -> None:
+    offloaded(receive, anything)
+    with captured_events() as captured:
+        anything.send(sender=None, password="hunter2-planted", nested={"api_token": "tok-planted", "a": 1})
+    assert "planted" not in captured[0].emission.envelope
+    assert captured[0].arguments == {"nested": {"a": 1}}
+    assert captured[0].envelope.data["withheld"] == ["password"]
+
+
+@pytest.mark.django_db
+def test_plain_signal__offloaded(offloaded: Offloaded) -> None:
+    offloaded(receive, plain)
+    with captured_events() as captured:
+        plain.send(sender=Item, amount=Decimal("1.50"), at=date(2026, 1, 2))
+    captured.assert_emitted(plain, amount=Decimal("1.50"), at=date(2026, 1, 2))
+    assert captured[0].type == f"{__name__}.plain"
+    assert drain() == Drained(done=1)
+
+
+@pytest.mark.django_db
+def test_plain_signal__what_cannot_travel_raises_at_send(offloaded: Offloaded) -> None:
+    offloaded(receive, plain)
+    with pytest.raises(NotSerializable, match="'robot'"):
+        plain.send(sender=Item, robot=Robot())
+
+
+def test_event_without_offloaded_receivers__takes_what_cannot_travel() -> None:
+    # A drop-in Signal: only what has to travel is asked to.
+    assert Event("shop.local", robot=Robot).send(robot=Robot()) == []
+
+
+# Types, as a type checker sees them
+
+
+SNIPPET = """
+from __future__ import annotations
+
+from django.contrib.auth.models import User
+
+from events import Event, event
+from tests.shop.models import Item
+
+
+@event("shop.read")
+def item_read(*, user: User, item: Item, note: str = "") -> None: ...
+
+
+def good(user: User, item: Item) -> None:
+    item_read.send(sender=Item, user=user, item=item)
+    item_read.send_robust(sender=Item, using="default", user=user, item=item, note="x")
+    item_read.send(user=user, item=item)
+
+
+async def good_async(user: User, item: Item) -> None:
+    await item_read.asend(sender=Item, user=user, item=item)
+    await item_read.asend_robust(sender=Item, user=user, item=item)
+
+
+def plain() -> None:
+    Event().send(sender=None, anything=1)
+    Event("shop.plain", item=Item).send(sender=None, item=1)
+
+
+def bad(user: User, item: Item) -> None:
+    item_read.send(sender=Item, user=user, itme=item)
+    item_read.send(sender=Item, user=user)
+    item_read.send(sender=Item, user=5, item=item)
+    item_read.send_robust(sender=Item, user=user, item=item, note=1)
+
+
+async def bad_async(user: User, item: Item) -> None:
+    await item_read.asend(sender=Item, user=user, item=user)
+"""
+
+
+@pytest.mark.timeout(300)
+def test_event__is_typed_for_type_checkers(tmp_path: Path) -> None:
+    pytest.importorskip("mypy")
+    snippet = tmp_path / "snippet.py"
+    snippet.write_text(SNIPPET)
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "mypy",
+            "--strict",
+            "--no-error-summary",
+            "--hide-error-context",
+            str(snippet),
+        ],
+        cwd=settings.BASE_DIR,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    wrong = SNIPPET[: SNIPPET.index("def bad(")].count("\n")
+    found = [
+        line.split(":", 2) for line in done.stdout.splitlines() if ": error:" in line and "snippet.py" in line
+    ]
+    assert all(int(number) > wrong for _, number, _ in found), done.stdout
+    codes = [text.rpartition("[")[2] for _, _, text in found]
+    assert codes == ["call-arg]"] * (len(codes) - 3) + ["arg-type]"] * 3, done.stdout
+    assert len({number for _, number, _ in found}) == 5, done.stdout
+
+
+def test_package__says_what_it_lacks() -> None:
+    with pytest.raises(AttributeError, match="module 'events' has no attribute 'onload'"):
+        events.onload  # noqa: B018 -- the access is the test

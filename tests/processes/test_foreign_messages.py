@@ -1,0 +1,75 @@
+"""What isn't ours, on our queue: recorded and refused, and the worker lives on."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from events import transport
+from events.fast_path import fast_path
+from events.message import Message
+from events.models import Refusal
+from project.celery import app
+from project.dev.broker import Broker
+from tests.processes.conftest import Start, wait_for
+from tests.shop.models import Effect, Item
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def assert_alive() -> None:
+    before = Effect.objects.count()
+    Item.objects.create(title="still here")
+    wait_for(lambda: Effect.objects.count() == before + 2, "a worker that lives on")
+
+
+NO_MESSAGES = [
+    b"not json",
+    b"[]",
+    b"{}",
+    b"null",
+    b'"text"',
+    b"\xff\xfe",
+    json.dumps({"body": "x", "headers": {}}).encode(),
+]
+
+
+def test_bytes_that_are_no_message__are_refused(start_worker: Start, broker: Broker) -> None:
+    worker = start_worker()
+    for count, raw in enumerate(NO_MESSAGES, start=1):
+        broker.client().lpush("default", raw)
+        wait_for(lambda count=count: Refusal.objects.count() == count, f"the refusal of {raw!r}")
+    assert_alive()
+    assert worker.process.poll() is None
+
+
+def test_task_of_another_app__is_refused(start_worker: Start) -> None:
+    start_worker()
+    app.send_task("somebody.elses", queue="default")
+    wait_for(Refusal.objects.filter(receiver="somebody.elses").exists, "a refusal")
+    assert_alive()
+
+
+def test_delay__without_a_signed_header__is_refused(start_worker: Start) -> None:
+    start_worker()
+    app.tasks["tests.shop.receivers.record_save"].apply_async(("{}",), queue="default")
+    wait_for(Refusal.objects.filter(reason__contains="signed for").exists, "a refusal")
+    assert_alive()
+
+
+def test_event_not_in_the_outbox__is_refused(start_worker: Start) -> None:
+    start_worker()
+    with fast_path.suspended():
+        Item.objects.create(title="short-lived")
+    message = Message(
+        receiver="tests.shop.receivers.record_save",
+        queue="default",
+        using="default",
+        ids=("01890a5d-ac96-774b-bcce-b302099a8057",),
+        envelopes=("{}",),
+        attempts=(0,),
+    )
+    transport.publish([message])
+    wait_for(Refusal.objects.filter(reason__contains="not in the outbox").exists, "a refusal")
+    assert_alive()

@@ -1,0 +1,51 @@
+"""The project's settings, with a database file, media and a broker address of this run's own."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+if "TEST_RUN_DIR" not in os.environ:
+    # Inherited by worker processes and by pytest-xdist's, so that they meet in the same directory.
+    os.environ["TEST_RUN_DIR"] = tempfile.mkdtemp(prefix="library-tests-")
+    atexit.register(shutil.rmtree, os.environ["TEST_RUN_DIR"], ignore_errors=True)
+RUN_DIR = Path(os.environ["TEST_RUN_DIR"])
+TESTS = Path(__file__).resolve().parent
+
+os.environ["DEBUG"] = "off"
+os.environ["VAR_DIR"] = str(RUN_DIR)
+os.environ.setdefault("SECRET_KEY", "a-key-for-the-tests-that-is-long-enough-for-the-deployment-check")
+if "TEST_BROKER_URL" not in os.environ:
+    # A port that refuses: only tests that ask for the `broker` fixture reach one.
+    os.environ["TEST_BROKER_URL"] = "redis://127.0.0.1:1/0"
+os.environ["REDIS_URL"] = os.environ["TEST_BROKER_URL"]
+
+from project.settings import *  # noqa: E402, F403 -- a settings module extends another; after the environment
+from project.settings import DATABASES, EVENTS, INSTALLED_APPS, SQLITE_OPTIONS, STORAGES  # noqa: E402 -- after the environment
+
+# Each directory of tests with models is an app: `tests.shop`, `tests.zoo`.
+INSTALLED_APPS = [*INSTALLED_APPS, *sorted(f"tests.{m.parent.name}" for m in TESTS.glob("*/models.py"))]
+
+SECURE_SSL_REDIRECT = False  # the test client speaks plain HTTP
+STORAGES = STORAGES | {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # the real ones are slow on purpose
+
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # A file, not memory: worker processes open it too.
+    DATABASES["default"]["TEST"] = {"NAME": str(RUN_DIR / "test.sqlite3")}
+
+if os.environ.get("EVENTS_RELAY") == "off":
+    # For processes of tests that publish by themselves.
+    EVENTS = EVENTS | {"RELAY": False}
+
+# A second database with an outbox of its own; tests that use it say so.
+DATABASES["other"] = {
+    **DATABASES["default"],
+    "ENGINE": "django.db.backends.sqlite3",
+    "NAME": str(RUN_DIR / "other.sqlite3"),
+    "OPTIONS": SQLITE_OPTIONS,
+    "TEST": {"NAME": str(RUN_DIR / "other.sqlite3")},
+}
