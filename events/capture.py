@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from django.db.models import Field, Model
 from django.db.models.signals import m2m_changed, post_delete, post_save
 from django.dispatch import Signal
+from django.utils.functional import LazyObject, empty
 
 from events import tracking
 from events.exceptions import NotSerializable
@@ -122,13 +123,24 @@ def _dump_arguments(arguments: Mapping[str, Any], *, lenient: bool) -> tuple[dic
             left_out.append(name)
             continue
         try:
-            dumped[name] = dump_value(value, path=name)
-        except NotSerializable as error:
+            dumped[name] = dump_value(settled(value), path=name)
+        except Exception as error:
             if not lenient:
                 raise
+            # Whatever it is: a login must not fail because of us.
             logger.warning("events.withheld argument=%s reason=%s", name, error)
             left_out.append(name)
     return dumped, left_out
+
+
+def settled(value: Any) -> Any:
+    """What a lazy object stands for: `request.user` is the user."""
+    if not isinstance(value, LazyObject):
+        return value
+    lazy: Any = value
+    if lazy._wrapped is empty:
+        lazy._setup()
+    return settled(lazy._wrapped)
 
 
 def _is_framework(name: str) -> bool:

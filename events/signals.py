@@ -6,7 +6,7 @@ import inspect
 import types
 import typing
 from collections.abc import Callable
-from typing import Any, Generic, ParamSpec
+from typing import Any, Generic, ParamSpec, cast
 
 from django.apps import apps
 from django.dispatch import Signal
@@ -32,7 +32,8 @@ class Event(Signal, Generic[P]):
     """
 
     def __init__(
-        self,
+        # Type checkers know the fields of an `@event` function only; this form is checked when it is sent.
+        self: Event[...],
         name: str | None = None,
         /,
         *,
@@ -60,13 +61,13 @@ class Event(Signal, Generic[P]):
             raise InvalidEvent(
                 f"{function.__qualname__}: fields are given by name. Put * first: def {function.__name__}(*, …)."
             )
-        made: Event[P] = cls(
+        made: Any = cls(
             name, version=version, use_caching=use_caching, fields=dict.fromkeys(parameters, Any)
         )
         made._function = function
         made.optional = frozenset(n for n, p in parameters.items() if p.default is not p.empty)
         made.__doc__ = function.__doc__
-        return made
+        return cast("Event[P]", made)
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -188,8 +189,16 @@ def matches(value: object, hint: Any) -> bool:
     if kind in (int, float):
         # An int will do for a float, as type checkers have it; a bool is neither here.
         return isinstance(value, (int, kind)) and not isinstance(value, bool)
-    # What is no class (Any, a TypeVar) says nothing about the value.
-    return not isinstance(kind, type) or isinstance(value, kind)
+    # What is no class (a TypeVar, a NewType) says nothing about the value.
+    return kind is Any or not isinstance(kind, type) or _is_instance(value, kind)
+
+
+def _is_instance(value: object, kind: type) -> bool:
+    try:
+        return isinstance(value, kind)
+    except TypeError:
+        # A TypedDict, or a Protocol that is not for run time: type checkers look into it.
+        return True
 
 
 def _insist(responses: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:

@@ -43,7 +43,7 @@ class ReadableTaskResultAdmin(TaskResultAdmin):  # type: ignore[misc]  # it ship
     def readable_name(self, result: TaskResult) -> SafeString | str:
         module, _, name = (result.task_name or "").rpartition(".")
         if not name:
-            return result.task_id
+            return str(result.task_id)
         return format_html('{} <span class="events-quiet">{}</span>', name.replace("_", " "), module)
 
     @admin.display(description="result")
@@ -53,7 +53,7 @@ class ReadableTaskResultAdmin(TaskResultAdmin):  # type: ignore[misc]  # it ship
     @admin.display(description="deliveries")
     def deliveries_link(self, result: TaskResult) -> SafeString | str:
         key = _message_id(result)
-        return link(list_of(Delivery, message_id=key), "Deliveries") if key else EMPTY
+        return link(list_of(Delivery, message_id=str(key)), "Deliveries") if key else EMPTY
 
     @admin.display(description="deliveries")
     def deliveries(self, result: TaskResult) -> SafeString | str:

@@ -28,7 +28,7 @@ def page_of(row: Model) -> str:
         return ""
 
 
-def list_of(model: type[Model], **filters: object) -> str:
+def list_of(model: type[Model], **filters: str) -> str:
     meta = model._meta
     return f"{reverse(f'admin:{meta.app_label}_{meta.model_name}_changelist')}?{urlencode(filters)}"
 

@@ -25,7 +25,7 @@ from events.serializers import (
     plan_for,
     substitute,
 )
-from events.serializers.references import _references as references_in
+from events.serializers.references import references_in
 from events.signal_names import signal_name
 
 

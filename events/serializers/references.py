@@ -11,6 +11,7 @@ from typing import Any, cast
 from django.apps import apps
 from django.db import router
 from django.db.models import Field, Model
+from django.utils.functional import LazyObject, empty
 
 from events.exceptions import NotSerializable
 from events.serializers.sensitive import is_sensitive_field
@@ -29,6 +30,7 @@ class Reference:
     @classmethod
     def to(cls, instance: Model) -> Reference:
         """Raises `NotSerializable` for an unsaved instance, and where the key itself is a secret."""
+        instance = _unwrapped(instance)
         model = type(instance)
         label = model._meta.label
         pk = tuple(_key(field, model, instance) for field in key_fields(model))
@@ -39,6 +41,16 @@ class Reference:
         # The alias that is written to: a replica may not have the row yet when the worker looks.
         using = router.db_for_write(model, instance=instance)
         return cls(model=model._meta.label_lower, pk=pk if len(pk) > 1 else pk[0], using=using)
+
+
+def _unwrapped(instance: Model) -> Model:
+    """`request.user` is a lazy object: it passes for a user, and its type and __dict__ are its own."""
+    if not isinstance(instance, LazyObject):
+        return instance
+    if instance._wrapped is empty:
+        instance._setup()
+    unwrapped: Model = instance._wrapped
+    return unwrapped
 
 
 def key_fields(model: type[Model]) -> tuple[Field[Any, Any], ...]:
