@@ -47,5 +47,6 @@ DATABASES["other"] = {
     "ENGINE": "django.db.backends.sqlite3",
     "NAME": str(RUN_DIR / "other.sqlite3"),
     "OPTIONS": SQLITE_OPTIONS,
+    "ATOMIC_REQUESTS": False,  # no page writes there
     "TEST": {"NAME": str(RUN_DIR / "other.sqlite3")},
 }

@@ -5,7 +5,6 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import admin, messages
-from django.contrib.admin.models import CHANGE, LogEntry
 from django.db import DEFAULT_DB_ALIAS, transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Right
@@ -125,9 +124,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
         with transaction.atomic(using=DEFAULT_DB_ALIAS):
             number = sum(operate(DEFAULT_DB_ALIAS, keys, by=request.user.get_username()))
             rows = Delivery.objects.filter(pk__in=keys).only("pk", "receiver", "state")
-            LogEntry.objects.log_actions(
-                int(request.user.pk), rows, CHANGE, change_message=f"{done.capitalize()}."
-            )
+            self.record(request, rows, done)
         return number
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> Any:

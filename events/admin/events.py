@@ -61,7 +61,7 @@ class EventRecordAdmin(ReadOnlyAdmin):
         if not counts:
             return "on their way" if event.next_at else EMPTY
         words = [f"{counts[state]} {state.label}" for state in State if counts[state]]
-        return link(list_of(Delivery, event=event.pk), ", ".join(words))
+        return link(list_of(Delivery, event=str(event.pk)), ", ".join(words))
 
     @admin.display(description="deliveries")
     def all_deliveries(self, event: EventRecord) -> SafeString | str:
@@ -69,10 +69,10 @@ class EventRecordAdmin(ReadOnlyAdmin):
 
     @admin.display(description="caused by")
     def cause(self, event: EventRecord) -> SafeString | str:
+        if event.causation_id is None:
+            return "no other event"
         found = EventRecord.objects.filter(pk=event.causation_id).defer("envelope").first()
-        if found is not None:
-            return link(page_of(found), found)
-        return f"{event.causation_id} (no longer here)" if event.causation_id else "no other event"
+        return link(page_of(found), found) if found else f"{event.causation_id}, which is no longer here"
 
     @admin.display(description="events its receivers emitted")
     def caused(self, event: EventRecord) -> SafeString | str:
@@ -83,7 +83,7 @@ class EventRecordAdmin(ReadOnlyAdmin):
 
     @admin.display(description="story")
     def story(self, event: EventRecord) -> SafeString:
-        address = list_of(EventRecord, correlation_id=event.correlation_id)
+        address = list_of(EventRecord, correlation_id=str(event.correlation_id))
         return link(address, "All events with the same beginning")
 
     @admin.display(description="envelope")

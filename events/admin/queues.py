@@ -3,7 +3,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from django.contrib import admin, messages
-from django.contrib.admin.models import CHANGE, LogEntry
 from django.db import DEFAULT_DB_ALIAS, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -48,7 +47,5 @@ class QueueAdmin(ReadOnlyAdmin):
                 if operate(DEFAULT_DB_ALIAS, Target("queue", queue.name), by=by)
             ]
             rows = Queue.objects.filter(name__in=names)
-            LogEntry.objects.log_actions(
-                int(request.user.pk), rows, CHANGE, change_message=f"{done.capitalize()}."
-            )
+            self.record(request, rows, done)
         messages.success(request, f"{done.capitalize()}: {', '.join(names) or 'none, they were already'}.")

@@ -30,7 +30,7 @@ def find(using: str, name: str, kind: Kind | None = None) -> Target:
     kinds: list[Kind] = []
     if kind != "receiver" and name in known_queues(using):
         kinds.append("queue")
-    if kind != "queue" and _is_receiver(using, name):
+    if kind != "queue" and is_receiver(using, name):
         kinds.append("receiver")
     if len(kinds) == 1:
         return Target(kinds[0], name)
@@ -48,7 +48,7 @@ def known_queues(using: str) -> set[str]:
     return rows | set(settings.QUEUES) | {receiver.route() for receiver in registry}
 
 
-def _is_receiver(using: str, name: str) -> bool:
+def is_receiver(using: str, name: str) -> bool:
     # One that another version of the code has: its deliveries wait here, or it is paused already.
     rows = Delivery.objects.using(using).filter(receiver=name)
     return (

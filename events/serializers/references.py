@@ -110,6 +110,3 @@ def substitute(value: Any, found: Mapping[Reference, Model | None]) -> Any:
     if kind is dict:
         return {substitute(key, found): substitute(item, found) for key, item in value.items()}
     return value
-
-
-_references = references_in

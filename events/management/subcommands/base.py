@@ -13,6 +13,7 @@ from django.utils.dateparse import parse_date, parse_datetime
 
 from events.databases import outbox_aliases
 from events.management.console import Console
+from events.operations.pausing import is_receiver
 
 _AGO = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -51,6 +52,12 @@ def aliases(database: str | None) -> tuple[str, ...]:
     if database not in outbox_aliases():
         raise CommandError(f"{database!r} has no outbox; these have one: {', '.join(outbox_aliases())}.")
     return (database,)
+
+
+def assert_receiver(name: str | None, using: Sequence[str]) -> None:
+    """A name misspelt is an error, not an empty list."""
+    if name is not None and not any(is_receiver(alias, name) for alias in using):
+        raise CommandError(f"No receiver is called {name!r}; `manage.py events list` shows them.")
 
 
 def positive(text: str) -> int:

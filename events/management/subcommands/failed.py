@@ -4,7 +4,15 @@ import argparse
 from typing import Any, ClassVar
 
 from events.management.console import Console, ago, plural
-from events.management.subcommands.base import Subcommand, add_database, add_json, aliases, labelled, positive
+from events.management.subcommands.base import (
+    Subcommand,
+    add_database,
+    add_json,
+    aliases,
+    assert_receiver,
+    labelled,
+    positive,
+)
 from events.models import Delivery
 from events.operations.failures import by_receiver, failures, last_line
 
@@ -25,6 +33,7 @@ class Failed(Subcommand):
         self, console: Console, *, receiver: str | None, limit: int, database: str | None, **options: Any
     ) -> None:
         using = aliases(database)
+        assert_receiver(receiver, using)
         found = {alias: list(failures(alias, receiver)[:limit]) for alias in using}
         if options["json"]:
             console.json([_as_json(alias, row) for alias, rows in found.items() for row in rows])

@@ -6,7 +6,14 @@ from typing import Any, ClassVar
 from django.core.management.base import CommandError
 
 from events.management.console import Console, plural
-from events.management.subcommands.base import Subcommand, add_database, aliases, operator, positive
+from events.management.subcommands.base import (
+    Subcommand,
+    add_database,
+    aliases,
+    assert_receiver,
+    operator,
+    positive,
+)
 from events.operations.redelivering import choose, dead_letters, redeliver
 
 
@@ -41,6 +48,7 @@ class Retry(Subcommand):
                 "Say which: ids, or --receiver NAME, or --all. `manage.py events failed` lists them."
             )
         using = aliases(database)
+        assert_receiver(receiver, using)
         refused: dict[str, str] = {}
         if ids:
             chosen, refused = _chosen(using, ids)

@@ -7,7 +7,15 @@ from typing import Any, ClassVar
 from django.utils import timezone
 
 from events.management.console import Console
-from events.management.subcommands.base import Subcommand, add_database, add_json, aliases, labelled, positive
+from events.management.subcommands.base import (
+    Subcommand,
+    add_database,
+    add_json,
+    aliases,
+    assert_receiver,
+    labelled,
+    positive,
+)
 from events.management.subcommands.trace import outcome
 from events.models import Delivery, State
 from events.operations.following import Follower
@@ -33,6 +41,7 @@ class Tail(Subcommand):
         self, console: Console, *, receiver: str | None, lines: int, database: str | None, **options: Any
     ) -> None:
         using = aliases(database)
+        assert_receiver(receiver, using)
         followers = [(labelled(alias, using), Follower(alias, receiver, lines)) for alias in using]
         left = options["limit"] or float("inf")
         try:

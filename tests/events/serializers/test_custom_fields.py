@@ -41,7 +41,7 @@ def test_custom__json_with_a_to_python_of_its_own() -> None:
     assert same(saved(Customised(notes={"a": 1.0})).notes, [{"a": 1.0}])
 
 
-@pytest.mark.parametrize("name", ["encrypted", "converted", "label"])
+@pytest.mark.parametrize("name", ["encrypted", "converted", "chosen", "label"])
 def test_custom__that_may_decrypt_stays_at_home(name: str) -> None:
     instance = Customised(**{name: "plain text"})
     instance.save()
@@ -63,7 +63,7 @@ def test_custom__registered_as_safe_travels() -> None:
 
 @pytest.mark.usefixtures("_label_is_safe")
 def test_custom__registered_one_makes_no_other_safe() -> None:
-    assert set(plan_for(Customised).home) == {"encrypted", "converted"}
+    assert set(plan_for(Customised).home) == {"encrypted", "converted", "chosen"}
 
 
 def test_custom__registering_takes_effect_on_plans_already_made() -> None:

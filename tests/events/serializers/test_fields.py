@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import django
 import pytest
 from django.apps import apps
 from django.contrib.contenttypes.fields import GenericForeignKey, GenericRelation
@@ -109,9 +110,7 @@ def test_field__none_arrives_as_none(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_field__deferred_stays_deferred_without_a_query(
-    name: str, django_assert_num_queries: Any
-) -> None:
+def test_field__deferred_stays_deferred_without_a_query(name: str, django_assert_num_queries: Any) -> None:
     pk = Specimen.objects.create(**{name: VALUES[name][0]}).pk
     instance = Specimen.objects.only("pk").get(pk=pk)
     with django_assert_num_queries(0):
@@ -131,11 +130,12 @@ def test_field__holding_an_expression_is_deferred(name: str, django_assert_num_q
     assert plain(getattr(arrived, name)) == VALUES[name][0]
 
 
-def test_field__holds_the_expression_still_after_a_save() -> None:
+def test_field__saved_from_an_expression_arrives_with_what_the_database_made_of_it() -> None:
     instance = Specimen.objects.create(integer=1)
     instance.integer = F("integer") + 1
     arrived = saved(instance)
-    assert arrived.get_deferred_fields() == {"integer"}
+    # From Django 6.0 on the database returns it; before, the attribute holds the expression still.
+    assert arrived.get_deferred_fields() == (set() if django.VERSION >= (6, 0) else {"integer"})
     assert arrived.integer == 2
 
 
@@ -145,7 +145,8 @@ def test_field__holding_a_value_expression_or_function_is_deferred() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("float", float("nan")), ("float", float("inf")), ("float", float("-inf")), ("float", -0.0)]
+    ("name", "value"),
+    [("float", float("nan")), ("float", float("inf")), ("float", float("-inf")), ("float", -0.0)],
 )
 def test_field__floats_that_json_has_no_number_for(name: str, value: float) -> None:
     assert same(getattr(copied(Specimen(**{name: value})), name), value)
@@ -167,7 +168,9 @@ def test_field__assigned_in_a_type_that_is_not_saved_arrives_in_its_own(name: st
 
 
 def test_field__what_its_type_does_not_take_is_withheld() -> None:
-    instance = Specimen(pk=1, integer="many", date="tomorrow", binary=7, char="\ud800", uuid=object(), text="kept")
+    instance = Specimen(
+        pk=1, integer="many", date="tomorrow", binary=7, char="\ud800", uuid=object(), text="kept"
+    )
     snapshot = plan_for(Specimen).take(instance, created=False)
     assert set(snapshot.withheld) == {"integer", "date", "binary", "char", "uuid"}
     assert rebuilt(Specimen, snapshot).text == "kept"

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
+from django.db import connections
 
 from events.exceptions import StaleInstance
 from tests.events.serializers.captured import copied
@@ -29,7 +31,11 @@ def test_save__of_a_rebuilt_instance_is_refused(like: Callable[[Any], Any]) -> N
     arrived = like(copied(row))
     Remembering.objects.update(name="newer")
     arrived.name = "mine"
-    for save in (arrived.save, lambda: arrived.save(force_update=True), lambda: arrived.save(update_fields=None)):
+    for save in (
+        arrived.save,
+        lambda: arrived.save(force_update=True),
+        lambda: arrived.save(update_fields=None),
+    ):
         with pytest.raises(StaleInstance, match=r"zoo\.Remembering .* event\.refresh\('instance'\)"):
             save()
     assert Remembering.objects.get().name == "newer"
@@ -58,10 +64,16 @@ def test_save__of_named_fields_writes_them(like: Callable[[Any], Any]) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_asave__is_refused_too() -> None:
     arrived = copied(Remembering.objects.create(name="old"))
-    with pytest.raises(StaleInstance):
-        asyncio.run(arrived.asave())
-    arrived.name = "new"
-    asyncio.run(arrived.asave(update_fields=["name"]))
+
+    async def save() -> None:
+        with pytest.raises(StaleInstance):
+            await arrived.asave()
+        arrived.name = "new"
+        await arrived.asave(update_fields=["name"])
+        # Of the thread that ran it, which nothing else would close.
+        await sync_to_async(connections.close_all)()
+
+    asyncio.run(save())
     assert Remembering.objects.get().name == "new"
 
 
