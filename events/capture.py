@@ -14,6 +14,7 @@ from django.utils.functional import LazyObject, empty
 from events import tracking
 from events.exceptions import NotSerializable
 from events.serializers import Json, SnapshotPlan, dump_value, is_sensitive, plan_for
+from events.serializers.references import key_fields
 from events.signal_names import signal_name
 
 logger = logging.getLogger("events")
@@ -103,11 +104,12 @@ def m2m_field(through: type) -> tuple[str, str]:
 
 def subject_of(instance: Model) -> str:
     """`library.book/42`; without the key where the key itself is sensitive."""
-    meta = instance._meta
-    if is_sensitive(meta.pk.name) or instance.pk is None:
-        return meta.label_lower
-    pk = instance.pk
-    return f"{meta.label_lower}/{','.join(map(str, pk)) if isinstance(pk, tuple) else pk}"
+    instance = settled(instance)
+    model, pk = type(instance), instance.pk
+    home = plan_for(model).home
+    if pk is None or any(field.attname in home for field in key_fields(model)):
+        return model._meta.label_lower
+    return f"{model._meta.label_lower}/{','.join(map(str, pk)) if isinstance(pk, tuple) else pk}"
 
 
 def _first_subject(arguments: Mapping[str, Any]) -> str:

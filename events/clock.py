@@ -25,5 +25,6 @@ def after(seconds: float) -> Combinable:
 def after_sql(using: str, seconds: float) -> tuple[str, tuple[Any, ...]]:
     """The same as SQL and its parameters, for statements written by hand."""
     query = Delivery.objects.using(using).all().query
-    sql, params = query.get_compiler(connection=connections[using]).compile(after(seconds))
+    resolved = after(seconds).resolve_expression(query)
+    sql, params = query.get_compiler(connection=connections[using]).compile(resolved)
     return sql, tuple(params)

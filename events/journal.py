@@ -77,6 +77,8 @@ class Journal:
         self.unwritten = 0
         if not unwritten:
             return
+        # A bulk's first flush takes the fast path, the rest is the relay's: the broker holds a window, no more.
+        leave = leave or self.flushes > 0
         for emission in unwritten:
             emission.published = [] if leave else self.fast_path.choose(emission, self.connection.alias)
         crashpoint("journal.before_flush")
@@ -119,6 +121,7 @@ class Journal:
     def _begin_anew(self) -> None:
         self.pending = []
         self.unwritten = 0
+        self.flushes = 0
         self.marks = {}
         self.armed = set()
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from events.conf import settings
 from events.exceptions import Refused
@@ -12,6 +12,8 @@ from events.ids import uuid7
 from events.signing import sign, verify
 
 HEADER = "events"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,31 +46,51 @@ class Message:
         return (self.receiver, self.id, self.using, f"{self.careful}", numbers, *self.ids, *self.envelopes)
 
     @classmethod
-    def received(
-        cls, header: Mapping[str, Any], envelopes: Sequence[str], *, task: str, id: str, queue: str
-    ) -> Message:
+    def received(cls, header: Any, envelopes: Sequence[str], *, task: str, id: str, queue: str) -> Message:
         """Raises `Refused` where it isn't, to the letter, a message that a holder of our key published for `task`."""
-        if header.get("receiver") != task:
-            raise Refused(f"it is signed for {header.get('receiver')!r} and was aimed at {task!r}")
         try:
             message = cls(
-                receiver=header["receiver"],
+                receiver=_of(str, header["receiver"]),
                 queue=queue,
-                using=header["using"],
-                ids=tuple(header["ids"]),
-                envelopes=tuple(envelopes),
-                attempts=tuple(header["attempts"]),
-                careful=header["careful"],
-                id=id,
+                using=_of(str, header["using"]),
+                ids=_all_of(str, header["ids"]),
+                envelopes=_all_of(str, envelopes),
+                # Types too: signed are texts, and "False" would sign like False.
+                attempts=_all_of(int, header["attempts"]),
+                careful=_of(bool, header["careful"]),
+                id=_of(str, id),
             )
-            genuine = verify(header["signature"], *message._signed())
-        except (KeyError, TypeError, AttributeError) as error:
+            signature = _of(str, header["signature"])
+        except (KeyError, TypeError) as error:
+            raise Refused(f"not a message of the bus: {error!r}") from error
+        message._check(signature, task)
+        return message
+
+    def _check(self, signature: str, task: str) -> None:
+        if self.receiver != task:
+            raise Refused(f"it is signed for {self.receiver!r} and was aimed at {task!r}")
+        if not len(self.ids) == len(self.envelopes) == len(self.attempts):
+            raise Refused("ids, envelopes and attempts differ in number")
+        try:
+            genuine = verify(signature, *self._signed())
+        except (TypeError, ValueError) as error:
+            # No ASCII in the signature, or half a character in a text.
             raise Refused(f"not a message of the bus: {error!r}") from error
         if not genuine:
             raise Refused("the signature does not fit: altered, forged, or signed with a key that is gone")
-        if not len(message.ids) == len(message.envelopes) == len(message.attempts):
-            raise Refused("ids, envelopes and attempts differ in number")
-        return message
+
+
+def _of(kind: type[T], value: Any) -> T:
+    # Exactly: a bool is an int to isinstance.
+    if type(value) is not kind:
+        raise TypeError(f"{kind.__name__} expected, got {type(value).__name__}")
+    return value
+
+
+def _all_of(kind: type[T], values: Any) -> tuple[T, ...]:
+    if not isinstance(values, (list, tuple)):
+        raise TypeError(f"a list expected, got {type(values).__name__}")
+    return tuple(_of(kind, value) for value in values)
 
 
 def inline(envelope: str) -> str:

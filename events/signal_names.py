@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from functools import cache
+from types import ModuleType
 
 from django.contrib.auth import signals as auth
 from django.core import signals as core
@@ -42,11 +44,26 @@ def signal_name(signal: Signal) -> str:
     name = getattr(signal, "name", None)
     if isinstance(name, str):
         return name
-    for path, module in {**_MODULES, **sys.modules}.items():
-        for attribute, value in list(getattr(module, "__dict__", {}).items()):
-            if value is signal:
-                return f"{path}.{attribute}"
-    return f"signal-{id(signal):x}"
+    found = _names(signal, _MODULES) or _names(signal, sys.modules)
+    return min(found, key=_preference) if found else f"signal-{id(signal):x}"
+
+
+def _names(signal: Signal, modules: Mapping[str, ModuleType]) -> list[str]:
+    return [
+        f"{path}.{attribute}"
+        for path, module in list(modules.items())
+        # A worker runs another program: what is defined in this one it can't import.
+        if path != "__main__"
+        for attribute, value in list(getattr(module, "__dict__", {}).items())
+        if value is signal
+    ]
+
+
+def _preference(name: str) -> tuple[bool, int, str]:
+    # Modules that import a signal hold it too, and each process has loaded others of them: the name must
+    # depend on neither. Signals are defined in modules called "signals", or else at the shortest path.
+    path = name.rpartition(".")[0]
+    return path.rpartition(".")[2] != "signals", len(name), name
 
 
 def is_named(signal: Signal) -> bool:

@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 from django.dispatch import Signal
 from django.test.testcases import _DatabaseFailure
 
-from events import bus
+from events import bus, pauses
 from events.capture import settled, subject_of
 from events.databases import outbox_aliases
 from events.delivery.consuming import Tally, consume
@@ -74,7 +74,9 @@ def _due_messages(using: str) -> list[Message]:
         pass
     messages: list[Message] = []
     queues = Delivery.objects.using(using).filter(state=State.WAITING).order_by()
-    for queue in sorted(set(queues.values_list("queue", flat=True))):
+    # As the relay does: a worker would only put back what is paused.
+    paused = pauses.current(using, fresh=0).queues
+    for queue in sorted(set(queues.values_list("queue", flat=True)) - paused):
         feed(using, queue, _NO_LIMIT, frozenset(registry.names()), publish=messages.extend)
     return messages
 

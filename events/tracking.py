@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import copy
+import functools
+from collections.abc import Iterable
 from typing import Any
 
 from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db.models import Field, Model
 from django.db.models.fields.files import FieldFile
-from django.db.models.signals import post_init
+from django.db.models.signals import post_init, post_save, pre_save
 
 from events.exceptions import InvalidOffload
 from events.serializers import plan_for
 
+# Attributes of a tracked instance: what its row held, and what the save in progress changed of that.
 _LOADED = "_events_loaded"
+_CHANGES = "_events_changes"
 _ABSENT = object()
 
 _tracked: dict[type[Model], tuple[str, ...]] = {}
@@ -22,8 +26,37 @@ _tracked: dict[type[Model], tuple[str, ...]] = {}
 def track(model: type[Model], names: tuple[str, ...]) -> None:
     """Remember these fields of every loaded `model`. Raises `InvalidOffload` for one it may not carry."""
     attnames = tuple(_attname(model, name) for name in names)
+    if model not in _tracked:
+        _follow_refreshes(model)
     _tracked[model] = tuple(dict.fromkeys((*_tracked.get(model, ()), *attnames)))
     post_init.connect(remember, sender=model, dispatch_uid="events.tracking")
+    # A save that emits nothing (muted, or no condition held) must be told from the next one all the same.
+    pre_save.connect(_begin_save, sender=model, dispatch_uid="events.tracking")
+    post_save.connect(_end_save, sender=model, dispatch_uid="events.tracking")
+
+
+def _begin_save(instance: Model, **kwargs: Any) -> None:
+    instance.__dict__.pop(_CHANGES, None)
+
+
+def _end_save(instance: Model, created: bool, update_fields: frozenset[str] | None, **kwargs: Any) -> None:
+    changes(instance, created=created, saved=update_fields)
+
+
+def _follow_refreshes(model: type[Model]) -> None:
+    """Django announces no refresh, nor the loading of a deferred field, which is one."""
+    refresh = model.refresh_from_db
+
+    @functools.wraps(refresh)
+    def refresh_and_keep(
+        self: Model, using: str | None = None, fields: Iterable[str] | None = None, *args: Any, **kwargs: Any
+    ) -> None:
+        names = None if fields is None else frozenset(fields)
+        refresh(self, using, names, *args, **kwargs)
+        if type(self) in _tracked:
+            _keep(self, names)
+
+    model.refresh_from_db = refresh_and_keep  # type: ignore[method-assign]
 
 
 def remember(instance: Model, **kwargs: Any) -> None:
@@ -33,44 +66,49 @@ def remember(instance: Model, **kwargs: Any) -> None:
         _keep(instance)
 
 
-def _keep(instance: Model) -> None:
-    values = instance.__dict__
-    instance.__dict__[_LOADED] = {
-        # An expression has no value before it is loaded again. A document could be changed in place: a copy stays.
-        name: copy.deepcopy(_plain(values[name]))
-        for name in _tracked[type(instance)]
-        if name in values and not _is_expression(values[name])
-    }
+def _keep(instance: Model, names: frozenset[str] | None = None) -> None:
+    """Take what `instance` holds for what its row holds; of these fields only, by name or attname."""
+    model, values = type(instance), instance.__dict__
+    kept: dict[str, Any] = dict(values.get(_LOADED, {}))
+    for attname in _tracked[model]:
+        if names is not None and not names & {attname, _field(model, attname).name}:
+            continue
+        if attname not in values or _is_expression(values[attname]):
+            # An expression has no value before it is loaded again.
+            kept.pop(attname, None)
+        else:
+            # A document could be changed in place: a copy stays.
+            kept[attname] = copy.deepcopy(_plain(values[attname]))
+    values[_LOADED] = kept
 
 
 def changes(instance: Model, *, created: bool, saved: frozenset[str] | None) -> dict[str, tuple[Any, Any]]:
     """attname → (before, after) of what this save changed; `saved` is its update_fields."""
-    model = type(instance)
-    if model not in _tracked:
+    if type(instance) not in _tracked:
         return {}
+    if _CHANGES not in instance.__dict__:
+        # Whoever comes first, a publisher or `_end_save`, settles what the next save starts from.
+        instance.__dict__[_CHANGES] = _compared(instance, created=created, saved=saved)
+        _keep(instance, saved)
+    found: dict[str, tuple[Any, Any]] = instance.__dict__[_CHANGES]
+    return found
+
+
+def _compared(instance: Model, *, created: bool, saved: frozenset[str] | None) -> dict[str, tuple[Any, Any]]:
+    model = type(instance)
     loaded = {} if created else instance.__dict__.get(_LOADED, {})
     found = {}
     for attname in _tracked[model]:
-        if saved is not None and not saved & {attname, _field(model, attname).name}:
+        field = _field(model, attname)
+        if saved is not None and not saved & {attname, field.name}:
             continue
         before, after = loaded.get(attname, _ABSENT), _plain(instance.__dict__.get(attname, _ABSENT))
         if after is _ABSENT or _is_expression(after) or (before is _ABSENT and not created):
             continue
         before = None if before is _ABSENT else before
-        if not _are_equal(_field(model, attname), before, after):
-            found[attname] = (before, after)
-    _settle(instance, saved)
+        if not _are_equal(field, before, after):
+            found[attname] = (before, copy.deepcopy(after))
     return found
-
-
-def _settle(instance: Model, saved: frozenset[str] | None) -> None:
-    """The next save of this object starts from what this one wrote."""
-    kept = instance.__dict__.get(_LOADED, {})
-    _keep(instance)
-    if saved is not None:
-        model = type(instance)
-        unsaved = {n: v for n, v in kept.items() if not saved & {n, _field(model, n).name}}
-        instance.__dict__[_LOADED] |= unsaved
 
 
 def _plain(value: Any) -> Any:

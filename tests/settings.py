@@ -41,12 +41,11 @@ if os.environ.get("EVENTS_RELAY") == "off":
     # For processes of tests that publish by themselves.
     EVENTS = EVENTS | {"RELAY": False}
 
-# A second database with an outbox of its own; tests that use it say so.
-DATABASES["other"] = {
-    **DATABASES["default"],
-    "ENGINE": "django.db.backends.sqlite3",
-    "NAME": str(RUN_DIR / "other.sqlite3"),
-    "OPTIONS": SQLITE_OPTIONS,
-    "ATOMIC_REQUESTS": False,  # no page writes there
-    "TEST": {"NAME": str(RUN_DIR / "other.sqlite3")},
-}
+if os.environ.get("TEST_OTHER_DATABASE", "on") == "on":
+    # A second database with an outbox of its own, for the tests that say so; started processes have the first.
+    DATABASES["other"] = {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": str(RUN_DIR / "other.sqlite3"),
+        "OPTIONS": SQLITE_OPTIONS,
+        "TEST": {"NAME": str(RUN_DIR / "other.sqlite3")},
+    }

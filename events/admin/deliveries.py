@@ -14,11 +14,22 @@ from django.utils.safestring import SafeString
 
 from events.admin.base import ReadOnlyAdmin
 from events.admin.filters import QueueFilter, ReceiverFilter
-from events.admin.showing import EMPTY, badge, link, page_of, preformatted, task_results
+from events.admin.showing import (
+    EMPTY,
+    badge,
+    link,
+    moment,
+    page_of,
+    preformatted,
+    receiver_name,
+    task_results,
+)
+from events.catalog import catalog
 from events.models import Delivery, State
 from events.operations.failures import last_line
 from events.operations.redelivering import discard, redeliver
 from events.operations.slices import slices
+from events.registry import registry
 
 # Characters at the end of an error among which its last line is looked for.
 _ENDING = 400
@@ -28,7 +39,7 @@ Operation = Callable[..., Iterator[int]]
 
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyAdmin):
-    list_display = ("receiver", "event_link", "queue", "state_badge", "tries", "summary", "finished_at")
+    list_display = ("short_receiver", "state_badge", "event_link", "summary", "finished")
     list_filter = ("state", ReceiverFilter, QueueFilter)
     list_select_related = ("event",)
     search_fields = ("receiver",)
@@ -46,9 +57,9 @@ class DeliveryAdmin(ReadOnlyAdmin):
         "tries",
         "attempt",
         "careful",
-        "next_at",
-        "started_at",
-        "finished_at",
+        "next_look",
+        "started",
+        "finished",
         "worker",
         "task_result",
         "traceback",
@@ -67,9 +78,24 @@ class DeliveryAdmin(ReadOnlyAdmin):
         try:
             key = UUID(term)
         except ValueError:
-            known = Q(event__subject=term) | Q(event__type=term) | Q(receiver__contains=term)
-            return queryset.filter(known), False
+            return queryset.filter(_named(term)), False
         return queryset.filter(Q(event_id=key) | Q(message_id=key)), False
+
+    @admin.display(description="receiver")
+    def short_receiver(self, row: Delivery) -> SafeString:
+        return receiver_name(row.receiver)
+
+    @admin.display(description="next look, or next try")
+    def next_look(self, row: Delivery) -> str:
+        return moment(row.next_at)
+
+    @admin.display(description="started")
+    def started(self, row: Delivery) -> str:
+        return moment(row.started_at)
+
+    @admin.display(description="finished")
+    def finished(self, row: Delivery) -> str:
+        return moment(row.finished_at)
 
     @admin.display(description="event")
     def event_link(self, row: Delivery) -> SafeString:
@@ -81,7 +107,10 @@ class DeliveryAdmin(ReadOnlyAdmin):
 
     @admin.display(description="why")
     def summary(self, row: Any) -> str:
-        return row.reason or last_line(row.ending)[:120] or EMPTY
+        why = row.reason or last_line(row.ending)[:120]
+        if row.tries:
+            why = f"{row.tries} failed {'try' if row.tries == 1 else 'tries'}: {why}"
+        return why or EMPTY
 
     @admin.display(description="task result")
     def task_result(self, row: Delivery) -> SafeString | str:
@@ -135,3 +164,12 @@ class DeliveryAdmin(ReadOnlyAdmin):
             "may_discard": dead and self.has_discard_permission(request),
         }
         return super().change_view(request, object_id, *args, **{**kwargs, "extra_context": may})
+
+
+def _named(term: str) -> Q:
+    """One kind of name, found by its form: asked for all kinds at once, the database would read both tables."""
+    if "/" in term:
+        return Q(event__subject=term)
+    if any(entry.type == term for entry in catalog()):
+        return Q(event__type=term)
+    return Q(receiver=term) if term in registry else Q(receiver__contains=term)

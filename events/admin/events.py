@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 
 from events.admin.base import ReadOnlyAdmin
 from events.admin.filters import TypeFilter
-from events.admin.showing import EMPTY, deliveries_table, link, list_of, page_of, pretty
+from events.admin.showing import EMPTY, deliveries_table, link, list_of, moment, page_of, pretty
 from events.models import Delivery, EventRecord, State
 
 # Events that one caused, shown on its page.
@@ -21,7 +21,7 @@ _CAUSED = 100
 
 @admin.register(EventRecord)
 class EventRecordAdmin(ReadOnlyAdmin):
-    list_display = ("type", "subject", "emitted_at", "outcome")
+    list_display = ("type", "subject", "emitted", "outcome")
     list_filter = (TypeFilter,)
     search_fields = ("type",)
     search_help_text = "An id of an event or of a story, a subject such as library.book/42, or a type."
@@ -29,12 +29,12 @@ class EventRecordAdmin(ReadOnlyAdmin):
         "type",
         "subject",
         "id",
-        "emitted_at",
+        "emitted",
         "all_deliveries",
         "cause",
         "caused",
         "story",
-        "next_at",
+        "next_look",
         "pretty_envelope",
     )
 
@@ -52,8 +52,16 @@ class EventRecordAdmin(ReadOnlyAdmin):
         try:
             key = UUID(term)
         except ValueError:
-            return queryset.filter(Q(subject=term) | Q(type__startswith=term)), False
+            return queryset.filter(Q(subject=term) if "/" in term else Q(type__startswith=term)), False
         return queryset.filter(Q(pk=key) | Q(correlation_id=key)), False
+
+    @admin.display(description="emitted")
+    def emitted(self, event: EventRecord) -> str:
+        return moment(event.emitted_at)
+
+    @admin.display(description="next look of a relay")
+    def next_look(self, event: EventRecord) -> str:
+        return moment(event.next_at)
 
     @admin.display(description="deliveries")
     def outcome(self, event: Any) -> SafeString | str:

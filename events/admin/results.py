@@ -8,14 +8,13 @@ from uuid import UUID
 
 from django.contrib import admin
 from django.http import HttpRequest
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 # Theirs first: it registers the model, and would refuse to after us.
 from django_celery_results.admin import TaskResultAdmin
 from django_celery_results.models import TaskResult
 
-from events.admin.showing import EMPTY, deliveries_table, link, list_of
+from events.admin.showing import EMPTY, deliveries_table, link, list_of, receiver_name
 from events.models import Delivery
 
 # Deliveries of one message that are shown beside its result.
@@ -41,10 +40,7 @@ class ReadableTaskResultAdmin(TaskResultAdmin):  # type: ignore[misc]  # it ship
 
     @admin.display(description="task", ordering="task_name")
     def readable_name(self, result: TaskResult) -> SafeString | str:
-        module, _, name = (result.task_name or "").rpartition(".")
-        if not name:
-            return str(result.task_id)
-        return format_html('{} <span class="events-quiet">{}</span>', name.replace("_", " "), module)
+        return receiver_name(result.task_name) if result.task_name else str(result.task_id)
 
     @admin.display(description="result")
     def readable_result(self, result: TaskResult) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from django.apps import apps
 from django.db.models import Model
 from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
@@ -39,6 +41,17 @@ def link(address: str, text: object) -> SafeString:
 
 def badge(state: str) -> SafeString:
     return format_html('<span class="events-state events-{}">{}</span>', state, State(state).label)
+
+
+def receiver_name(path: str) -> SafeString:
+    """The function in words, its module smaller: lists are read by a person."""
+    module, _, name = path.rpartition(".")
+    return format_html('{}<br><span class="events-quiet">{}</span>', name.replace("_", " "), module)
+
+
+def moment(at: datetime | None) -> str:
+    """With seconds, which Django's own format leaves out."""
+    return f"{timezone.localtime(at):%Y-%m-%d %H:%M:%S}" if at else EMPTY
 
 
 def preformatted(text: str) -> SafeString | str:

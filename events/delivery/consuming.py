@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from events import pauses
+from events.crashpoints import crashpoint
 from events.delivery.careful import run_careful
 from events.delivery.claim import AlreadyRecorded, Claimer
 from events.delivery.decoding import Item
@@ -22,6 +23,7 @@ from events.registry import Receiver, registry
 def consume(message: Message) -> Tally:
     """Run the message's deliveries, each at most once with effect. Raises `UnknownReceiver`; what the receiver
     raises is recorded, never raised; a database that is away is raised, and the relay sends them again."""
+    crashpoint("deliver.received")
     receiver = registry.get(message.receiver)
     run = _run(receiver, message)
     items = [

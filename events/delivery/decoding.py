@@ -118,7 +118,7 @@ def _changes(data: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     return {
         name: (plan.load(name, before), plan.load(name, after))
         for name, (before, after) in data["changes"].items()
-        if name not in plan.home
+        if name in plan.names
     }
 
 

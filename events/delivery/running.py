@@ -81,6 +81,8 @@ class Run:
             return repeated(self.using, lambda: self._transaction(items))
         except AlreadyRecorded:
             self._one_by_one(sorted_out(self.claimer, items))
+        except NotBegun:
+            raise
         except Exception as error:  # noqa: BLE001 - where receivers run; every way out of it is recorded
             if len(items) > 1:
                 self._one_by_one(items)
@@ -103,7 +105,7 @@ class Run:
             with transaction.atomic(using=self.using):
                 # Registered first, so that it runs before any of the receivers' own.
                 transaction.on_commit(_Flag(committed), using=self.using)
-                ours = self._claimed(items, counted)
+                ours = self._claimed_or_not_begun(items, counted)
                 crashpoint("deliver.claimed")
                 left = self._run(ours, counted)
                 crashpoint("deliver.finished")
@@ -118,6 +120,16 @@ class Run:
     def _add(self, counted: Tally) -> None:
         for name in ("done", "skipped", "refused", "elsewhere"):
             setattr(self.tally, name, getattr(self.tally, name) + getattr(counted, name))
+
+    def _claimed_or_not_begun(self, items: list[Item], counted: Tally) -> list[Item]:
+        try:
+            return self._claimed(items, counted)
+        except AlreadyRecorded:
+            raise
+        except Exception as error:
+            # The database is away, or it took too long to wait for another's lock: no receiver ran,
+            # and no try is used up.
+            raise NotBegun(f"interrupted before {self.receiver.name} began") from error
 
     def _claimed(self, items: list[Item], counted: Tally) -> list[Item]:
         fresh = [item for item in items if not item.recorded]
@@ -223,6 +235,10 @@ class _Flag:
         self.committed.append(True)
 
 
+class NotBegun(Exception):
+    """The relay sends these deliveries again: nothing of them is recorded."""
+
+
 class Pace:
     """How many events of a receiver fit into a chunk, by how long they took."""
 
@@ -248,7 +264,8 @@ def repeated(using: str, action: Callable[[], T]) -> T:
             return action()
         except Exception as error:
             connection = connections[using]
-            if repeat == _REPEATS - 1 or connection.in_atomic_block or not is_passing(error, connection):
+            cause = error.__cause__ if isinstance(error, NotBegun) and error.__cause__ else error
+            if repeat == _REPEATS - 1 or connection.in_atomic_block or not is_passing(cause, connection):
                 raise
             connection.close_if_unusable_or_obsolete()
             # Two that met in a deadlock must not meet again.

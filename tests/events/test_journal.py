@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 from django.db import connection, transaction
@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from events.fast_path import fast_path
 from events.journal import Journal, journal_of
 from events.models import EventRecord
-from events.outbox import Emission
+from events.outbox import FLUSH_EVERY, Emission
 from tests.shop.models import Item
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -213,6 +213,34 @@ def test_failing_on_commit_of_another__loses_no_event() -> None:
         transaction.on_commit(fail)
         subject = save()
     assert subjects() == [subject]
+
+
+class Everything:
+    """A fast path that would publish all, and says what it was given."""
+
+    def __init__(self) -> None:
+        self.published = 0
+
+    def choose(self, emission: Emission, using: str) -> list[str]:
+        return list(emission.receivers)
+
+    def publish(self, emissions: Sequence[Emission], using: str) -> None:
+        self.published += sum(bool(emission.published) for emission in emissions)
+
+
+def test_bulk__only_its_first_flush_takes_the_fast_path(journal: Journal) -> None:
+    journal.fast_path, usual = Everything(), journal.fast_path
+    try:
+        with transaction.atomic():
+            for number in range(1200):
+                save(f"{number}")
+        assert isinstance(journal.fast_path, Everything)
+        assert journal.fast_path.published == FLUSH_EVERY
+        # And the next transaction begins anew.
+        save()
+        assert journal.fast_path.published == FLUSH_EVERY + 1
+    finally:
+        journal.fast_path = usual
 
 
 @pytest.mark.django_db(transaction=True, databases=["default", "other"])

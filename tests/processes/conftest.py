@@ -22,12 +22,15 @@ PATIENCE = int(os.environ.get("TEST_PATIENCE", "60"))
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def wait_for(condition: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
+def wait_for(
+    condition: Callable[[], object], what: str, seconds: float = PATIENCE, log: Path | None = None
+) -> None:
     """Until the condition holds; fails, saying what it waited for."""
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
-            pytest.fail(f"waited {seconds} s for: {what}")
+            shown = f"\n{log.read_text()[-5000:]}" if log else ""
+            pytest.fail(f"waited {seconds} s for: {what}{shown}")
         time.sleep(0.05)
 
 
@@ -52,17 +55,21 @@ class WorkerProcess:
             self.process.send_signal(signal.SIGTERM)
         return self._ended()
 
-    def kill(self) -> None:
-        """The parent and its pool at once, like a machine that loses power."""
+    def signal_all(self, number: signal.Signals) -> None:
+        """To the parent and its pool at once."""
         if self.process.poll() is None:
-            os.killpg(self.pid, signal.SIGKILL)
+            os.killpg(self.pid, number)
+
+    def kill(self) -> None:
+        """Like a machine that loses power."""
+        self.signal_all(signal.SIGKILL)
         self._ended()
 
     def _ended(self) -> int:
         try:
             return self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
-            os.killpg(self.pid, signal.SIGKILL)
+            self.signal_all(signal.SIGKILL)
             return self.process.wait()
 
 
@@ -71,7 +78,7 @@ Start = Callable[..., WorkerProcess]
 
 @pytest.fixture
 def start_worker(
-    process_env: dict[str, str], broker: Broker, tmp_path: Path, request: pytest.FixtureRequest
+    process_env: dict[str, str], broker: Broker, tmp_path: Path
 ) -> Iterator[Start]:
     """`start_worker(*options, **environment)`: returns when the worker beats. All are stopped at the end."""
     started: list[WorkerProcess] = []
@@ -83,18 +90,16 @@ def start_worker(
         worker = WorkerProcess(process_env | environment, log, *defaults, *options)
         started.append(worker)
         if wait:
-            wait_for(lambda: Worker.objects.count() > before, f"a sign of life; {log.read_text()[-3000:]}")
+            wait_for(lambda: Worker.objects.count() > before, "a sign of life", log=log)
         return worker
 
     yield start
     for worker in started:
         worker.kill()
-    if getattr(request.node, "failed", False):
-        for worker in started:
-            print(worker.log.read_text()[-5000:])  # noqa: T201 - pytest shows it beside the failure
     connection.close()
 
 
 @pytest.fixture(autouse=True)
-def closed_breaker() -> None:
+def clean_broker(broker: Broker) -> None:
+    broker.client().flushall()
     wait_for(fast_path.breaker.is_closed, "the breaker to close")

@@ -54,7 +54,7 @@ def test_task_of_another_app__is_refused(start_worker: Start) -> None:
 def test_delay__without_a_signed_header__is_refused(start_worker: Start) -> None:
     start_worker()
     app.tasks["tests.shop.receivers.record_save"].apply_async(("{}",), queue="default")
-    wait_for(Refusal.objects.filter(reason__contains="signed for").exists, "a refusal")
+    wait_for(Refusal.objects.filter(reason__contains="not a message of the bus").exists, "a refusal")
     assert_alive()
 
 

@@ -16,6 +16,7 @@ from tests.shop.signals import bought, plain, returned
 
 QUICK = Backoff(first=0.1, factor=1, tries=3)
 misbehave = Event("shop.misbehave", how=str, tag=str)
+slow = Event("shop.slow", seconds=float)
 
 
 def leave(receiver: str, event: Any, note: str = "") -> None:
@@ -73,6 +74,21 @@ def misbehave_outside(sender: Any, how: str, tag: str, event: Any, **kwargs: Any
 @offload(misbehave, queue="default")
 def behave(sender: Any, tag: str, event: Any, **kwargs: Any) -> None:
     leave("behave", event, tag)
+
+
+ONCE = Backoff(tries=1)
+
+
+@offload(slow, queue="default", time_limit=8, retry=ONCE)
+def sleep_in_transaction(sender: Any, seconds: float, event: Any, **kwargs: Any) -> None:
+    time.sleep(seconds)
+    leave("sleep_in_transaction", event)
+
+
+@offload(slow, queue="audit", time_limit=8, retry=ONCE, atomic=False)
+def sleep_outside(sender: Any, seconds: float, event: Any, **kwargs: Any) -> None:
+    time.sleep(seconds)
+    leave("sleep_outside", event)
 
 
 def _misbehave(how: str) -> None:

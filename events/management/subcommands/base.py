@@ -96,3 +96,8 @@ def operator() -> str:
 def labelled(alias: str, using: Sequence[str]) -> str:
     """The alias in front of a line, where there are several."""
     return f"[{alias}] " if len(using) > 1 else ""
+
+
+def chosen_database(alias: str, using: Sequence[str]) -> str:
+    """What to add to a command that names a delivery: its id alone says nothing where there are several."""
+    return f" --database {alias}" if len(using) > 1 else ""

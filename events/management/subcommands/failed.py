@@ -10,6 +10,7 @@ from events.management.subcommands.base import (
     add_json,
     aliases,
     assert_receiver,
+    chosen_database,
     labelled,
     positive,
 )
@@ -50,10 +51,9 @@ class Failed(Subcommand):
         for alias in using:
             for each in by_receiver(alias):
                 console.line(f"{labelled(alias, using)}{plural(each.dead, 'dead letter')} of {each.receiver}")
-        first = next(row for rows in found.values() for row in rows)
-        console.next(
-            f"manage.py events retry {first.pk}", f"manage.py events retry --receiver {first.receiver}"
-        )
+        alias, first = next((alias, row) for alias, rows in found.items() for row in rows)
+        one = f"manage.py events retry {first.pk}{chosen_database(alias, using)}"
+        console.next(one, f"manage.py events retry --receiver {first.receiver}")
 
 
 def _print(console: Console, row: Delivery, label: str, *, whole: bool) -> None:

@@ -4,7 +4,7 @@ import argparse
 from typing import Any, ClassVar
 
 from events.management.console import Console, duration
-from events.management.subcommands.base import Subcommand, add_database, add_json, aliases
+from events.management.subcommands.base import Subcommand, add_database, add_json, aliases, chosen_database
 from events.models import Delivery, State
 from events.operations.failures import last_line
 from events.operations.tracing import Node, NoTrace, Trace, find_event, trace
@@ -19,7 +19,8 @@ class ShowTrace(Subcommand):
         add_database(parser)
 
     def run(self, console: Console, *, id: str, json: bool, database: str | None, **options: Any) -> None:
-        found = _find(aliases(database), id)
+        using = aliases(database)
+        alias, found = _find(using, id)
         if json:
             console.json([_as_json(root) for root in found.roots])
             return
@@ -28,17 +29,20 @@ class ShowTrace(Subcommand):
         if found.cut:
             console.warn("There is more of it than is shown.")
         dead = next((d for _, n in found.walk() for d in n.deliveries if d.state == State.DEAD), None)
-        console.next(f"manage.py events retry {dead.pk}" if dead else "manage.py events status")
+        if dead:
+            console.next(f"manage.py events retry {dead.pk}{chosen_database(alias, using)}")
+        else:
+            console.next("manage.py events status")
 
 
-def _find(using: tuple[str, ...], id: str) -> Trace:
+def _find(using: tuple[str, ...], id: str) -> tuple[str, Trace]:
     for alias in using[:-1]:
         try:
-            return trace(alias, find_event(alias, id))
+            return alias, trace(alias, find_event(alias, id))
         except NoTrace:
             # It may be in the next one.
             continue
-    return trace(using[-1], find_event(using[-1], id))
+    return using[-1], trace(using[-1], find_event(using[-1], id))
 
 
 def _print(console: Console, node: Node, indent: str, *, asked: bool) -> None:

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+
+from events.clock import after, after_sql
+from events.models import Queue
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize("seconds", [0, 15, 0.25, -20, 86_400])
+def test_after__by_hand_and_by_expression_agree(seconds: float) -> None:
+    Queue.objects.create(name="by expression", lease_until=after(seconds))
+    sql, params = after_sql("default", seconds)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO offload_queue (name, paused, lease_owner, lease_until)"
+            f" VALUES (%s, %s, %s, {sql})",
+            ["by hand", False, "", *params],
+        )
+    by_hand, by_expression = (Queue.objects.get(name=f"by {way}").lease_until for way in ("hand", "expression"))
+    assert by_hand is not None
+    assert by_expression is not None
+    # Both were asked a moment apart, of one clock.
+    assert abs(by_hand - by_expression) < timedelta(seconds=5)

@@ -1,0 +1,50 @@
+"""Behind stopped workers a backlog waits in the database; the broker holds a window of it."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import transaction
+
+from events import transport
+from events.conf import settings as events_settings
+from events.models import Delivery, EventRecord, State
+from project.dev.broker import Broker
+from tests.processes.conftest import Start, wait_for
+from tests.shop.models import Effect, Item
+from tests.shop.receivers import misbehave
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+SAVES = 400
+
+
+def test_backlog__stays_out_of_the_broker_and_drains_once_each(broker: Broker, start_worker: Start) -> None:
+    broker.client().flushall()
+    for number in range(SAVES):
+        with transaction.atomic():
+            Item.objects.create(title=f"{number}")
+    waiting = transport.look("default").depth
+    # The depth is read after a commit and believed for a tenth of a second: a few messages more may slip in.
+    assert 0 < waiting < SAVES, "the emitter left nothing to the relay"
+    assert waiting >= events_settings.WINDOW
+    start_worker()
+    wait_for(lambda: Delivery.objects.filter(state=State.DONE).count() == 2 * SAVES, "every delivery")
+    keys = list(Effect.objects.values_list("receiver", "key"))
+    assert len(keys) == len(set(keys)) == 2 * SAVES
+    messages = Delivery.objects.values("receiver", "message_id").distinct().count()
+    # The relay packed what waited: far fewer messages than deliveries.
+    assert messages < 2 * (waiting + (SAVES - waiting) / 20)
+    wait_for(lambda: not EventRecord.objects.filter(next_at__isnull=False).exists(), "each event examined")
+
+
+def test_retry__waits_in_the_database_and_not_in_the_broker(broker: Broker, start_worker: Start) -> None:
+    start_worker()
+    misbehave.send(how="raise", tag="x")
+    failing = Delivery.objects.filter(receiver="tests.shop.receivers.misbehave_in_transaction")
+    wait_for(failing.filter(state=State.DEAD, tries=3).exists, "a dead letter")
+    # Each try came in a message of its own, sent when it was due: none lay in the broker with a countdown.
+    # (The first is the emitter's, numbered 0, unless it left it to the relay.)
+    first = 0 if EventRecord.objects.get().published else 1
+    assert failing.get().attempt == first + 2
+    client = broker.client()
+    wait_for(lambda: not client.hlen("unacked") and not transport.look("default").depth, "an empty broker")
