@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import sys
-import types
 import typing
 from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, cast
@@ -13,6 +12,7 @@ from django.apps import apps
 from django.dispatch import Signal
 
 from events.exceptions import InvalidEvent
+from events.field_types import matches, shown
 from events.serializers import is_sensitive
 
 P = ParamSpec("P")
@@ -62,9 +62,7 @@ class Event(Signal, Generic[P]):
             raise InvalidEvent(
                 f"{function.__qualname__}: fields are given by name. Put * first: def {function.__name__}(*, …)."
             )
-        made: Any = cls(
-            name, version=version, use_caching=use_caching, fields=dict.fromkeys(parameters, Any)
-        )
+        made: Any = cls(name, version=version, use_caching=use_caching, fields=dict.fromkeys(parameters, Any))
         made._function = function
         made.optional = frozenset(n for n, p in parameters.items() if p.default is not p.empty)
         made.__doc__ = function.__doc__
@@ -145,7 +143,7 @@ class Event(Signal, Generic[P]):
         for field, value in named.items():
             if not matches(value, fields[field]):
                 raise InvalidEvent(
-                    f"{self}: {field!r} must be {_shown(fields[field])}, got {type(value).__name__} {value!r:.80}."
+                    f"{self}: {field!r} must be {shown(fields[field])}, got {type(value).__name__} {value!r:.80}."
                 )
 
     def _check_names(self) -> None:
@@ -173,33 +171,6 @@ def event(
         return Event.declared_by(function, name, version, use_caching)
 
     return declare
-
-
-def matches(value: object, hint: Any) -> bool:
-    """Whether `value` is of the annotated type: generic arguments are not looked into."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (typing.Union, types.UnionType):
-        return any(matches(value, option) for option in arguments)
-    if origin is typing.Literal:
-        return value in arguments
-    if origin is typing.Annotated:
-        return matches(value, arguments[0])
-    if hint is None:
-        return value is None
-    kind = origin or hint
-    if kind in (int, float):
-        # An int will do for a float, as type checkers have it; a bool is neither here.
-        return isinstance(value, (int, kind)) and not isinstance(value, bool)
-    # What is no class (a TypeVar, a NewType) says nothing about the value.
-    return kind is Any or not isinstance(kind, type) or _is_instance(value, kind)
-
-
-def _is_instance(value: object, kind: type) -> bool:
-    try:
-        return isinstance(value, kind)
-    except TypeError:
-        # A TypedDict, or a Protocol that is not for run time: type checkers look into it.
-        return True
 
 
 def _insist(responses: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
@@ -237,7 +208,3 @@ def _check_declaration(name: object, version: object, use_caching: object) -> No
 
 def _listed(fields: dict[str, Any]) -> str:
     return ", ".join(fields) or "none"
-
-
-def _shown(hint: Any) -> str:
-    return hint.__name__ if isinstance(hint, type) else str(hint)

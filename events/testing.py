@@ -16,7 +16,7 @@ from django.dispatch import Signal
 from django.test.testcases import _DatabaseFailure
 
 from events import bus, pauses
-from events.capture import settled, subject_of
+from events.capture import subject_of
 from events.databases import outbox_aliases
 from events.delivery.consuming import Tally, consume
 from events.envelope import Envelope, decode
@@ -129,7 +129,7 @@ class CapturedEvent:
             return self.subject == (subject_of(expected) if isinstance(expected, Model) else expected)
         value = self.arguments.get(name, _ABSENT)
         if isinstance(value, Reference) and isinstance(expected, Model):
-            return value == Reference.to(settled(expected))
+            return value == Reference.to(expected)
         return bool(value == expected)
 
 

@@ -77,8 +77,7 @@ def _keep(instance: Model, names: frozenset[str] | None = None) -> None:
             # An expression has no value before it is loaded again.
             kept.pop(attname, None)
         else:
-            # A document could be changed in place: a copy stays.
-            kept[attname] = copy.deepcopy(_plain(values[attname]))
+            kept[attname] = _plain(values[attname])
     values[_LOADED] = kept
 
 
@@ -107,13 +106,20 @@ def _compared(instance: Model, *, created: bool, saved: frozenset[str] | None) -
             continue
         before = None if before is _ABSENT else before
         if not _are_equal(field, before, after):
-            found[attname] = (before, copy.deepcopy(after))
+            found[attname] = (before, after)
     return found
 
 
 def _plain(value: Any) -> Any:
-    # A FieldFile changes under our hands when its field is assigned; its name doesn't.
-    return value.name if isinstance(value, FieldFile) else value
+    """The value as it will still be when it has been changed in place: a file by its name, a copied document."""
+    if isinstance(value, FieldFile):
+        return value.name
+    if not isinstance(value, (dict, list, set, bytearray)):
+        return value
+    try:
+        return copy.deepcopy(value)
+    except Exception:  # noqa: BLE001 - a document may hold anything; no save and no load fails because of us
+        return value
 
 
 def _is_expression(value: Any) -> bool:

@@ -19,6 +19,7 @@ logger = logging.getLogger("events")
 
 # Seconds between rounds: the latency of what the fast path left.
 EVERY = 0.25
+_AFTER_ERROR = 1.0
 _PRUNE_EVERY = 3600.0
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import pytest
+from django.db import connections
 
 from events import offload
 
@@ -24,3 +25,13 @@ def offloaded() -> Iterator[Offloaded]:
     yield decorate
     for function in functions:
         offload.disconnect(function)
+
+
+@pytest.fixture
+def exemplary_databases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the tests have beside the project's database is none of the checks' business here."""
+    for other in connections.all():
+        monkeypatch.setitem(other.settings_dict, "ATOMIC_REQUESTS", True)
+        if other.vendor == "sqlite":
+            options = {**other.settings_dict["OPTIONS"], "transaction_mode": "IMMEDIATE"}
+            monkeypatch.setitem(other.settings_dict, "OPTIONS", options)

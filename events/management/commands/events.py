@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from typing import Any
 
@@ -44,8 +45,8 @@ class Command(BaseCommand):
             console.warn("Stopped. What was done is done, and nothing is half done.")
             sys.exit(_INTERRUPTED)
         except BrokenPipeError:
-            # Whoever read our output, `head` for example, has enough.
-            sys.stderr.close()
+            # Whoever read our output, `head` for example, has enough; the interpreter still wants to flush it.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except EventsError as error:
             raise CommandError(str(error)) from error
         except DatabaseError as error:

@@ -1,0 +1,274 @@
+"""`manage.py events list | flow | catalog | status | tail | trace | failed | doctor`."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.management import CommandError
+from django.db import connection
+from django.utils import timezone
+from pytest_django import Settings
+
+from events.management.console import duration, plural
+from events.management.subcommands import SUBCOMMANDS
+from events.models import Delivery, EventRecord, PausedReceiver, Queue, Refusal, State, Worker
+from events.registry import registry
+from events.testing import drain
+from project.dev.broker import Broker
+from tests.events.conftest import Offloaded
+from tests.events.operating import FRAGILE, broker_away, bury, offload_fragile, run
+from tests.shop.models import Item
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def one_database(settings: Settings) -> None:
+    settings.EVENTS = settings.EVENTS | {"DATABASES": ("default",)}
+
+
+@pytest.fixture
+def dead(offloaded: Offloaded) -> list[Delivery]:
+    offload_fragile(offloaded)
+    return bury("1", "2")
+
+
+@pytest.mark.parametrize("name", SUBCOMMANDS)
+def test_help__each_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run(name, "--help")
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    assert f"events {name}" in said
+    assert (SUBCOMMANDS[name].description or SUBCOMMANDS[name].help).splitlines()[0] in said
+
+
+@pytest.mark.parametrize("name", ["list", "catalog", "status", "failed", "doctor", "flow"])
+def test_json__is_the_only_output(name: str, dead: list[Delivery], healthy: None) -> None:
+    assert json.loads(run(name, "--json"))
+
+
+@pytest.mark.parametrize("arguments", ["list", "flow", "catalog", "status", "failed", "tail --limit 1"])
+def test_end__names_the_next_command(arguments: str, dead: list[Delivery]) -> None:
+    assert "Next: manage.py events" in run(*arguments.split()).splitlines()[-1]
+
+
+def test_list__shows_receiver_queue_and_guarantee() -> None:
+    line = next(line for line in run("list").splitlines() if "mail_save" in line)
+    assert line.split() == [
+        "post_save",
+        "shop.Item",
+        "tests.shop.receivers.mail_save",
+        "audit",
+        *["at", "least", "once"],
+    ]
+
+
+def test_flow__unknown_app__is_an_error() -> None:
+    with pytest.raises(CommandError, match="No installed app is labelled 'nope'"):
+        run("flow", "--app", "nope")
+
+
+def test_unknown_database__is_an_error() -> None:
+    with pytest.raises(CommandError, match="'nope' has no outbox; these have one: default"):
+        run("status", "--database", "nope")
+
+
+def test_failed__says_who_what_and_why(dead: list[Delivery]) -> None:
+    said = run("failed")
+    assert f"{dead[0].pk}  {FRAGILE}  tests.strained" in said
+    assert "2 tries" in said
+    assert "ValueError: not mended: 1" in said
+    assert f"2 dead letters of {FRAGILE}" in said
+    assert f"Next: manage.py events retry {dead[1].pk}" in said
+
+
+def test_failed__limit__the_latest(dead: list[Delivery]) -> None:
+    assert [row["id"] for row in json.loads(run("failed", "--limit", 1, "--json"))] == [dead[1].pk]
+
+
+def test_failed__unknown_receiver__is_an_error() -> None:
+    with pytest.raises(CommandError, match="No receiver is called 'nobody'"):
+        run("failed", "--receiver", "nobody")
+
+
+def test_failed__none__says_so() -> None:
+    assert "There are no dead letters." in run("failed")
+
+
+def test_trace__prints_the_tree(dead: list[Delivery]) -> None:
+    EventRecord.objects.filter(pk=dead[1].event_id).update(
+        causation_id=dead[0].event_id, correlation_id=dead[0].event_id
+    )
+    lines = run("trace", dead[1].pk).splitlines()
+    assert lines[0].startswith("tests.strained")
+    assert lines[1] == f"  -> {FRAGILE}: dead letter after 2 failed tries: ValueError: not mended: 1"
+    assert lines[2].startswith("  tests.strained")
+    assert lines[2].endswith("<- this one")
+    assert lines[3].startswith("    -> ")
+
+
+def test_trace__json__is_nested(dead: list[Delivery]) -> None:
+    (root,) = json.loads(run("trace", dead[0].event_id, "--json"))
+    assert root["deliveries"][0]["state"] == "dead"
+    assert root["caused"] == []
+
+
+def test_trace__unknown__is_an_error() -> None:
+    with pytest.raises(CommandError, match="'nothing' is no id"):
+        run("trace", "nothing")
+
+
+def test_tail__a_line_for_each_delivery(dead: list[Delivery]) -> None:
+    said = run("tail", "--limit", 2)
+    assert said.count(f"-> {FRAGILE}: dead letter after 2 failed tries: ValueError") == 2
+
+
+def test_tail__json__one_object_a_line(dead: list[Delivery]) -> None:
+    lines = run("tail", "--limit", 2, "--json").splitlines()
+    assert [json.loads(line)["id"] for line in lines] == [row.pk for row in dead]
+
+
+def test_status__one_screen(dead: list[Delivery]) -> None:
+    said = run("status")
+    assert "2 in the last minute" in said
+    assert f"2 dead letters of {FRAGILE}" in said
+    assert "none alive" in said
+    assert len(said.splitlines()) < 30
+
+
+def test_status__paused_queue__shows() -> None:
+    Queue.objects.create(name="emails", paused=True)
+    line = next(line for line in run("status").splitlines() if line.startswith("emails"))
+    assert line.endswith("paused")
+
+
+def test_status__paused_receiver__shows() -> None:
+    PausedReceiver.objects.create(name=FRAGILE)
+    assert f"paused: {FRAGILE}" in run("status")
+
+
+# --- doctor -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def healthy(broker: Broker) -> None:
+    """A worker that gives signs of life and knows everything, and a broker."""
+    queues = sorted({receiver.route() for receiver in registry})
+    Worker.objects.create(pk="w", queues=queues, receivers=registry.names())
+
+
+def levels(*wanted: str) -> list[str]:
+    return [row["what"] for row in doctor() if row["level"] in wanted]
+
+
+def doctor() -> list[dict[str, Any]]:
+    from contextlib import suppress
+    from io import StringIO
+
+    from django.core.management import call_command
+
+    out = StringIO()
+    with suppress(CommandError):
+        call_command("events", "doctor", "--json", stdout=out)
+    found: list[dict[str, Any]] = json.loads(out.getvalue())
+    return found
+
+
+@pytest.mark.usefixtures("healthy")
+def test_doctor__all_well__finds_nothing() -> None:
+    assert levels("error", "warning", "note") == []
+    assert "0 errors, 0 warnings." in run("doctor")
+
+
+def test_doctor__error__ends_with_one() -> None:
+    with broker_away(), pytest.raises(CommandError, match="2 errors"):
+        run("doctor")
+
+
+def test_doctor__broker_away() -> None:
+    with broker_away():
+        assert any("the broker does not answer" in what for what in levels("error"))
+
+
+@pytest.mark.usefixtures("healthy")
+def test_doctor__no_worker() -> None:
+    Worker.objects.update(beat_at=timezone.now() - timedelta(minutes=5))
+    assert levels("error") == ["no worker gives a sign of life"]
+
+
+@pytest.mark.usefixtures("healthy")
+def test_doctor__queue_without_worker() -> None:
+    worker = Worker.objects.get()
+    worker.queues.remove("emails")
+    worker.save()
+    assert levels("error") == ["no worker serves queue 'emails'"]
+
+
+@pytest.mark.usefixtures("healthy")
+def test_doctor__receiver_no_worker_knows() -> None:
+    worker = Worker.objects.get()
+    worker.receivers.remove("tests.shop.receivers.mail_save")
+    worker.save()
+    assert levels("error") == ["no worker of queue 'audit' knows receiver 'tests.shop.receivers.mail_save'"]
+
+
+@pytest.mark.usefixtures("healthy")
+def test_doctor__delivery_of_a_receiver_that_is_gone() -> None:
+    Item.objects.create(title="x")
+    drain()
+    Delivery.objects.filter(queue="audit").update(receiver="gone.receiver", state=State.WAITING)
+    assert levels("error") == ["no worker of queue 'audit' knows receiver 'gone.receiver'"]
+
+
+@pytest.mark.usefixtures("healthy")
+def test_doctor__events_left_lying__no_relay() -> None:
+    Item.objects.create(title="x")
+    drain()
+    EventRecord.objects.update(next_at=timezone.now() - timedelta(minutes=1))
+    assert levels("error") == ["1 events are due for more than 30 s: no relay runs"]
+
+
+@pytest.mark.usefixtures("healthy")
+def test_doctor__old_dead_letters(dead: list[Delivery]) -> None:
+    Worker.objects.update(receivers=registry.names())
+    assert levels("note") == ["there are dead letters"]
+    Delivery.objects.update(finished_at=timezone.now() - timedelta(days=15))
+    assert levels("warning") == ["2 dead letters are older than 14 days"]
+
+
+@pytest.mark.usefixtures("healthy")
+def test_doctor__refusals() -> None:
+    Refusal.objects.create(reason="a forged message")
+    (what,) = levels("warning")
+    assert what.endswith("because a forged message")
+
+
+@pytest.mark.usefixtures("healthy")
+def test_doctor__pauses() -> None:
+    Queue.objects.create(name="emails", paused=True)
+    assert levels("note") == ["emails is paused"]
+
+
+@pytest.mark.usefixtures("healthy")
+def test_doctor__migration_not_applied() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM django_migrations WHERE app = 'offload'")
+    (what,) = levels("error")
+    assert what.startswith("database 'default' lacks")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.0121, "12 ms"), (59, "59 s"), (120, "2 min"), (7200, "2 h"), (200_000, "2 d")]
+)
+def test_duration__in_the_unit_a_person_would_choose(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_plural__of_words_in_y() -> None:
+    assert [plural(1, "try"), plural(2, "try"), plural(0, "delivery"), plural(3, "event")] == [
+        *("1 try", "2 tries", "0 deliveries", "3 events")
+    ]

@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.db.models.signals import m2m_changed, post_save
+
+from events import Event
+from events.envelope import decode
+from events.models import Delivery, EventRecord, State
+from events.operations.forgetting import Progress, forget
+from events.operations.mentions import NoSubject
+from events.testing import Drained, drain
+from library.models import Profile
+from tests.events.conftest import Offloaded
+from tests.events.operating import bury, offload_fragile
+from tests.shop.models import Effect, Item
+from tests.shop.signals import bought
+
+pytestmark = pytest.mark.django_db
+
+met = Event("tests.met", people=list)
+
+
+def look_on(sender: Any, event: Any, **kwargs: Any) -> None:
+    Effect.objects.create(receiver="look_on", key=event.idempotency_key)
+
+
+def forgotten(subject: str, **options: Any) -> Progress:
+    return [Progress(0, 0, 0), *forget("default", subject, by="ann", **options)][-1]
+
+
+def texts() -> str:
+    rows = [
+        *EventRecord.objects.values_list("envelope", flat=True),
+        *Delivery.objects.values_list("error", flat=True),
+    ]
+    return "\n".join([*rows, *Delivery.objects.values_list("reason", flat=True)])
+
+
+def test_forget__event_about_the_row__loses_its_data() -> None:
+    item = Item.objects.create(title="a private matter")
+    drain()
+    assert "a private matter" in texts()
+    assert forgotten(f"shop.item/{item.pk}") == Progress(1, 1, 0)
+    assert "a private matter" not in texts()
+
+
+def test_forget__that_something_happened_stays() -> None:
+    item = Item.objects.create(title="x")
+    drain()
+    before = EventRecord.objects.get()
+    forgotten(f"shop.item/{item.pk}")
+    after = EventRecord.objects.get()
+    old, new = decode(before.envelope), decode(after.envelope)
+    assert (new.id, new.type, new.time, new.subject) == (old.id, old.type, old.time, old.subject)
+    assert (after.type, after.emitted_at, after.receivers) == (
+        before.type,
+        before.emitted_at,
+        before.receivers,
+    )
+    assert set(Delivery.objects.values_list("state", flat=True)) == {State.DONE}
+
+
+def test_forget__other_rows__keep_theirs() -> None:
+    item, other = (Item.objects.create(title=title) for title in ("first", "second"))
+    drain()
+    forgotten(f"shop.item/{item.pk}")
+    assert "second" in EventRecord.objects.get(subject=f"shop.item/{other.pk}").envelope
+
+
+def test_forget__event_that_refers_to_the_row__loses_its_data() -> None:
+    item = Item.objects.create(title="x")
+    bought.send(item=item, amount=77123)
+    drain()
+    assert forgotten(f"shop.item/{item.pk}").forgotten == 2
+    assert "77123" not in texts()
+
+
+def test_forget__reference_deep_inside__is_found(offloaded: Offloaded) -> None:
+    offloaded(look_on, met)
+    item = Item.objects.create(title="x")
+    met.send(people=[{"who": [item]}])
+    assert drain().done == 3
+    forgotten(f"shop.item/{item.pk}")
+    assert decode(EventRecord.objects.get(type="tests.met").envelope).data["args"] == {}
+
+
+def test_forget__row_with_a_foreign_key_to_it__is_found(offloaded: Offloaded) -> None:
+    offloaded(look_on, post_save, sender=Profile)
+    user = User.objects.create(username="carla")
+    profile = Profile.objects.get(user=user)
+    profile.books_read = 4711
+    profile.save()
+    drain()
+    assert "4711" in texts()
+    forgotten(f"auth.user/{user.pk}")
+    assert "4711" not in texts()
+
+
+def test_forget__many_to_many_from_the_other_side__is_found(offloaded: Offloaded) -> None:
+    offloaded(look_on, m2m_changed, sender=User.groups.through)
+    user = User.objects.create(username="carla")
+    group = Group.objects.create(name="a telling name")
+    group.user_set.add(user)
+    drain()
+    forgotten(f"auth.user/{user.pk}")
+    assert "a telling name" not in texts()
+
+
+def test_forget__key_that_only_looks_alike__keeps_its_data() -> None:
+    item = Item.objects.create(pk=12, title="kept 1 and 2")
+    bought.send(item=item, amount=1)
+    drain()
+    assert forgotten("shop.item/1").forgotten == 0
+    assert "kept 1 and 2" in texts()
+
+
+def test_forget__unfinished_delivery__ends_as_skipped() -> None:
+    item = Item.objects.create(title="x")
+    drain()
+    Delivery.objects.filter(receiver__endswith="mail_save").update(state=State.WAITING)
+    assert forgotten(f"shop.item/{item.pk}").stopped == 1
+    row = Delivery.objects.get(receiver__endswith="mail_save")
+    assert (row.state, row.reason) == (State.SKIPPED, "forgotten")
+    assert drain() == Drained()
+
+
+def test_forget__event_that_no_relay_has_examined__never_runs() -> None:
+    item = Item.objects.create(title="x")
+    drain()
+    Delivery.objects.all().delete()
+    Effect.objects.all().delete()
+    forgotten(f"shop.item/{item.pk}")
+    assert set(Delivery.objects.values_list("state", "reason")) == {(State.SKIPPED, "forgotten")}
+    assert drain() == Drained()
+    assert not Effect.objects.exists()
+
+
+def test_forget__traceback__goes_and_the_dead_letter_with_it(offloaded: Offloaded) -> None:
+    offload_fragile(offloaded)
+    (row,) = bury("my secret illness")
+    EventRecord.objects.update(subject="auth.user/5")
+    forgotten("auth.user/5")
+    assert "my secret illness" not in texts()
+    assert Delivery.objects.get(pk=row.pk).state == State.SKIPPED
+
+
+def test_forget__dry_run__counts_and_changes_nothing() -> None:
+    item = Item.objects.create(title="still here")
+    drain()
+    assert forgotten(f"shop.item/{item.pk}", dry_run=True).forgotten == 1
+    assert "still here" in texts()
+
+
+def test_forget__twice__finds_nothing_more() -> None:
+    item = Item.objects.create(title="x")
+    drain()
+    forgotten(f"shop.item/{item.pk}")
+    assert forgotten(f"shop.item/{item.pk}").forgotten == 0
+
+
+@pytest.mark.parametrize("subject", ["", "shop.item", "shop.item/", "item/5", "a.b.c/5"])
+def test_forget__no_subject__is_an_error(subject: str) -> None:
+    with pytest.raises(NoSubject, match=r"write app\.model/key"):
+        forgotten(subject)
+
+
+def test_forget__model_that_is_gone__is_forgotten_all_the_same() -> None:
+    Item.objects.create(title="of a dropped model")
+    drain()
+    EventRecord.objects.update(subject="dropped.thing/5")
+    assert forgotten("dropped.thing/5").forgotten == 1
+    assert "of a dropped model" not in texts()
