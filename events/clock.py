@@ -7,14 +7,13 @@ from functools import lru_cache
 from typing import Any
 
 from django.db import connections
-from django.db.models import DateTimeField, ExpressionWrapper
-from django.db.models.expressions import Combinable
+from django.db.models import DateTimeField, Expression, ExpressionWrapper
 from django.db.models.functions import Now
 
 from events.models import Delivery
 
 
-def after(seconds: float) -> Combinable:
+def after(seconds: float) -> Expression:
     """An expression: the database's now, plus `seconds`."""
     if not seconds:
         return Now()

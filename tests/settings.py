@@ -12,7 +12,8 @@ if "TEST_RUN_DIR" not in os.environ:
     # Inherited by worker processes and by pytest-xdist's, so that they meet in the same directory.
     os.environ["TEST_RUN_DIR"] = tempfile.mkdtemp(prefix="library-tests-")
     atexit.register(shutil.rmtree, os.environ["TEST_RUN_DIR"], ignore_errors=True)
-RUN_DIR = Path(os.environ["TEST_RUN_DIR"])
+# Each of pytest-xdist's processes has its own, so that none removes another's files.
+RUN_DIR = Path(os.environ["TEST_RUN_DIR"]) / os.environ.get("PYTEST_XDIST_WORKER", "alone")
 TESTS = Path(__file__).resolve().parent
 
 os.environ["DEBUG"] = "off"
@@ -37,6 +38,8 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # A file, not memory: worker processes open it too.
     DATABASES["default"]["TEST"] = {"NAME": str(RUN_DIR / "test.sqlite3")}
 
+# Only tests that say so look into the second.
+EVENTS = EVENTS | {"DATABASES": ["default"]}
 if os.environ.get("EVENTS_RELAY") == "off":
     # For processes of tests that publish by themselves.
     EVENTS = EVENTS | {"RELAY": False}

@@ -120,5 +120,5 @@ def give_back(run: Run, items: Sequence[Item]) -> None:
     )
     for row in rows:
         row.tries -= int(run.careful)
-        row.state, row.next_at = State.WAITING, Now()  # type: ignore[assignment]
+        row.state, row.next_at = State.WAITING, Now()
         row.save(using=run.using, update_fields=["tries", "state", "next_at"])

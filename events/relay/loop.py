@@ -29,7 +29,8 @@ class Relay:
     def __init__(self, every: float = EVERY) -> None:
         self.every = every
         self._stopping = threading.Event()
-        self._prune_at = time.monotonic() + _PRUNE_EVERY
+        self._started = time.monotonic()
+        self._prune_at: dict[str, float] = {}
 
     def run(self) -> None:
         logger.info("events.relay state=started aliases=%s", ",".join(outbox_aliases()))
@@ -52,22 +53,27 @@ class Relay:
         for using in outbox_aliases():
             try:
                 more |= has_backlog(turn(using))
+                self._prune(using)
             except Error as error:
                 # The database is away, or another relay's lock was in the way: nothing is half done.
-                logger.warning(
-                    "events.relay alias=%s error=%r remedy='tried again in a moment'", using, error
-                )
-                connections[using].close()
-        self._prune()
+                logger.warning("events.relay alias=%s error=%r remedy='again in a second'", using, error)
+                self._recover(using)
+            except Exception:
+                # A relay that ended here would be missed by nobody until deliveries stand still.
+                logger.exception("events.relay alias=%s remedy='again in a second'", using)
+                self._recover(using)
         return more
 
-    def _prune(self) -> None:
-        if time.monotonic() < self._prune_at:
+    def _recover(self, using: str) -> None:
+        connections[using].close()
+        self._stopping.wait(_AFTER_ERROR)
+
+    def _prune(self, using: str) -> None:
+        if time.monotonic() < self._prune_at.get(using, self._started + _PRUNE_EVERY):
             return
-        self._prune_at = time.monotonic() + _PRUNE_EVERY
-        for using in outbox_aliases():
-            gone = sum(prune(using, settings.RETENTION_DAYS))
-            logger.info("events.prune alias=%s events=%d", using, gone)
+        self._prune_at[using] = time.monotonic() + _PRUNE_EVERY
+        gone = sum(prune(using, settings.RETENTION_DAYS))
+        logger.info("events.prune alias=%s events=%d", using, gone)
 
     def _leave(self) -> None:
         for using in outbox_aliases():

@@ -58,6 +58,10 @@ class Heartbeat(threading.Thread):
         except Error as error:
             logger.warning("events.heartbeat error=%r remedy='tried again in a second'", error)
             connections.close_all()
+        except Exception:
+            # Without a beat a living worker would be buried: whatever it is, the next tick tries again.
+            logger.exception("events.heartbeat remedy='tried again in a second'")
+            connections.close_all()
 
     def _recover(self) -> None:
         while True:
