@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -208,7 +207,7 @@ def test_delivery__filter__leaves_the_others_out(looker: Client, event: EventRec
     assert not any(leads_to(html, page("offload_delivery_change", row.pk)) for row in event.deliveries.all())
 
 
-@pytest.mark.parametrize("term", ["%00", "'", "a/b/c", str(uuid4()), "9" * 400])
+@pytest.mark.parametrize("term", ["%00", "'", "a/b/c", "01890a5d-ac96-774b-bcce-b302099a8057", "9" * 400])
 @pytest.mark.parametrize("name", ["offload_eventrecord_changelist", "offload_delivery_changelist"])
 def test_search__anything__does_not_break_the_page(looker: Client, name: str, term: str) -> None:
     assert looker.get(f"{page(name)}?q={term}").status_code in (200, 302)

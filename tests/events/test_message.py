@@ -16,7 +16,7 @@ from events.message import Message, inline
 from events.signing import sign, verify
 
 Header = dict[str, Any]
-EVENTS = [str(uuid4()), str(uuid4())]
+EVENTS = ["01890a5d-ac96-774b-bcce-b302099a8057", "01890a5d-ac96-774b-bcce-b302099a8058"]
 ENVELOPES = ['{"id": "1", "data": {"ä": 1}}', ""]
 
 

@@ -11,6 +11,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.db import DatabaseError
 from django.dispatch import Signal
+from pytest_django import Settings
 
 import events
 from events import Event, InvalidEvent, NotSerializable, register_serializer
@@ -239,7 +240,8 @@ def test_plain_signal__is_named_where_it_is_defined_whoever_imports_it() -> None
 
 
 @pytest.mark.django_db(databases=["default", "other"])
-def test_emitted__into_the_outbox_of_its_database(offloaded: Offloaded) -> None:
+def test_emitted__into_the_outbox_of_its_database(offloaded: Offloaded, settings: Settings) -> None:
+    settings.EVENTS = {**settings.EVENTS, "DATABASES": ["default", "other"]}
     offloaded(receive, anything)
     anything.send(sender=None, using="other")
     anything.send(sender=None, using="other")
