@@ -18,9 +18,11 @@ class Backoff:
     tries: int = 12
 
     def __post_init__(self) -> None:
-        if self.tries < 1 or self.first < 0 or self.factor < 1 or not 0 <= self.jitter < 1:
+        whole = isinstance(self.tries, int) and self.tries >= 1
+        if not whole or self.first < 0 or self.factor < 1 or self.limit < 0 or not 0 <= self.jitter < 1:
             raise ValueError(
-                f"{self!r}: tries >= 1, first >= 0, factor >= 1 and 0 <= jitter < 1 are asked for."
+                f"{self!r}: asked for are a whole number of tries >= 1, first >= 0, factor >= 1, limit >= 0 "
+                f"and 0 <= jitter < 1."
             )
 
     def delay(self, tries: int) -> float:

@@ -17,6 +17,7 @@ from django.db.models import Model
 from django.db.models.signals import m2m_changed
 from django.dispatch import Signal
 
+from events import fixtures
 from events.capture import Captured, capture
 from events.conf import settings
 from events.context import cause, is_muted
@@ -38,7 +39,12 @@ _observers: list[Observer] = []
 class Publisher:
     """The one synchronous receiver of a (signal, sender); `everyone` is the one of the same signal and no sender."""
 
+    # A robust send hands what it raises to the sender, instead of swallowing it: see events.signals.
+    emits_events = True
+
     def __init__(self, signal: Signal, sender: object) -> None:
+        # Django's log of a robust send asks every receiver for it.
+        self.__qualname__ = "offloaded receivers"
         self.signal = signal
         self.sender = sender
         self.bindings: list[Binding] = []
@@ -78,6 +84,8 @@ def connect(binding: Binding) -> None:
         publisher = _publishers[key] = Publisher(binding.signal, binding.sender)
         uid = f"events.bus.{key[1]}"
         binding.signal.connect(publisher, sender=binding.sender, weak=False, dispatch_uid=uid)
+        if binding.signal is m2m_changed:
+            fixtures.watch(binding.sender)
     publisher.bindings.append(binding)
 
 
@@ -153,7 +161,9 @@ def _is_before(signal: Signal, arguments: Mapping[str, Any]) -> bool:
 
 def _is_raw(sender: object, arguments: Mapping[str, Any]) -> bool:
     # "__fake__" is the module of a migration's historical models.
-    return bool(arguments.get("raw")) or getattr(sender, "__module__", "") == "__fake__"
+    if bool(arguments.get("raw")) or getattr(sender, "__module__", "") == "__fake__":
+        return True
+    return "action" in arguments and fixtures.is_raw(arguments.get("instance"))
 
 
 def _wanted(binding: Binding, sender: object, arguments: Mapping[str, Any]) -> bool:

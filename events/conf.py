@@ -44,7 +44,10 @@ KNOWN = frozenset(f.name for f in fields(Settings))
 
 @lru_cache(maxsize=1)
 def load() -> Settings:
-    given: dict[str, Any] = getattr(django_settings, "EVENTS", {})
+    given = getattr(django_settings, "EVENTS", {})
+    if not isinstance(given, Mapping):
+        # `manage.py check` says so; it could not run if this raised.
+        given = {}
     return Settings(**{key: _frozen(value) for key, value in given.items() if key in KNOWN})
 
 

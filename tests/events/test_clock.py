@@ -17,11 +17,12 @@ def test_after__by_hand_and_by_expression_agree(seconds: float) -> None:
     sql, params = after_sql("default", seconds)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO offload_queue (name, paused, lease_owner, lease_until)"
-            f" VALUES (%s, %s, %s, {sql})",
+            f"INSERT INTO offload_queue (name, paused, lease_owner, lease_until) VALUES (%s, %s, %s, {sql})",
             ["by hand", False, "", *params],
         )
-    by_hand, by_expression = (Queue.objects.get(name=f"by {way}").lease_until for way in ("hand", "expression"))
+    by_hand, by_expression = (
+        Queue.objects.get(name=f"by {way}").lease_until for way in ("hand", "expression")
+    )
     assert by_hand is not None
     assert by_expression is not None
     # Both were asked a moment apart, of one clock.

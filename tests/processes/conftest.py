@@ -77,9 +77,7 @@ Start = Callable[..., WorkerProcess]
 
 
 @pytest.fixture
-def start_worker(
-    process_env: dict[str, str], broker: Broker, tmp_path: Path
-) -> Iterator[Start]:
+def start_worker(process_env: dict[str, str], broker: Broker, tmp_path: Path) -> Iterator[Start]:
     """`start_worker(*options, **environment)`: returns when the worker beats. All are stopped at the end."""
     started: list[WorkerProcess] = []
 

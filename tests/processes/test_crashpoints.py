@@ -48,7 +48,9 @@ def test_process_dies_at(start_worker: Start, tmp_path: Path, name: str) -> None
     assert ITEMS <= len(loose) <= ITEMS + 1
 
 
-def test_relay_dies_between_marking_and_publishing__another_finds_out(start_worker: Start, tmp_path: Path) -> None:
+def test_relay_dies_between_marking_and_publishing__another_finds_out(
+    start_worker: Start, tmp_path: Path
+) -> None:
     once = tmp_path / "died"
     with fast_path.suspended(), transaction.atomic():
         for number in range(ITEMS):

@@ -40,6 +40,6 @@ def test_commands__all_are_named() -> None:
 
 
 def test_make_targets__exist() -> None:
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
-    named = set(re.findall(r"(?:^\$ |`)make ([a-z-]+)", README.read_text(), re.M))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"(?:^\$ |`)make ([a-z-]+)", README.read_text(), re.MULTILINE))
     assert named <= targets

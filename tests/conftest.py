@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+from kombu import pools
+from pytest_django import Settings
+
+from project.celery import app
+from project.dev.broker import Broker, BrokerError, start_broker
+from project.dev.mail import MailSink
+
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """A random value in a test's name would be another one in each of pytest-xdist's processes."""
+    return "a UUID" if isinstance(val, str) and UUID.fullmatch(val) else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Half a surrogate pair in what a test logged can't travel between pytest-xdist's processes."""
+    report = yield
+    report.sections = [
+        (name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections
+    ]
+    return report
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """A real server of this run's own, never the one at REDIS_URL; the Celery app talks to it from now on."""
+    try:
+        running = start_broker(tmp_path_factory.mktemp("the broker"), environ={"PATH": os.environ["PATH"]})
+    except BrokerError as reason:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(f"no broker: {reason}")
+    refusing = app.conf.broker_url
+    _connect_celery(running.url)
+    yield running
+    _connect_celery(refusing)
+    running.stop()
+
+
+def _connect_celery(url: str) -> None:
+    os.environ["TEST_BROKER_URL"] = url  # for the processes that tests start
+    # Connections and producers of the address of before.
+    pools.reset()
+    app._pool = None
+    app.amqp._producer_pool = None
+    app.conf.broker_url = url
+
+
+@pytest.fixture
+def smtp_sink(tmp_path: Path, settings: Settings) -> Iterator[MailSink]:
+    """A real SMTP server; Django in this process sends to it."""
+    with MailSink(tmp_path / "mail") as sink:
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT = sink.host, sink.smtp_port
+        yield sink
+
+
+@pytest.fixture
+def process_env(
+    broker: Broker, transactional_db: None, smtp_sink: MailSink, settings: Settings
+) -> dict[str, str]:
+    """The environment for a real process: this test's database, broker, media and mail server."""
+    return {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "tests.settings",
+        "DATABASE_URL": database_url(),
+        "TEST_BROKER_URL": broker.url,
+        "TEST_OTHER_DATABASE": "off",
+        "EMAIL_URL": smtp_sink.url,
+        "MEDIA_ROOT": str(settings.MEDIA_ROOT),
+        "PYTHONPATH": str(settings.BASE_DIR),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def database_url() -> str:
+    """Where this test's database is, as another process's DATABASE_URL."""
+    from urllib.parse import quote
+
+    from django.db import connection
+
+    of = connection.settings_dict
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{of['NAME']}"
+    login = f"{quote(of['USER'])}:{quote(of['PASSWORD'])}@" if of["USER"] else ""
+    host = quote(of["HOST"], safe="")
+    port = f":{of['PORT']}" if of["PORT"] else ""
+    return f"postgres://{login}{host}{port}/{of['NAME']}"

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import re
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+DIRECTORY = Path(settings.BASE_DIR) / "requirements"
+
+
+def pinned(name: str) -> dict[str, Requirement]:
+    lines = (DIRECTORY / name).read_text().splitlines()
+    found = [Requirement(line) for line in lines if line and not re.match(r"#|-r ", line)]
+    return {canonicalize_name(requirement.name): requirement for requirement in found}
+
+
+def is_wanted(requirement: Requirement) -> bool:
+    return requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+
+
+@pytest.mark.parametrize("name", ["base.txt", "dev.txt"])
+def test_requirements__each_names_one_version(name: str) -> None:
+    assert all(re.fullmatch(r"==[\w.]+", str(one.specifier)) for one in pinned(name).values())
+
+
+@pytest.mark.parametrize("name", ["base.txt", "dev.txt"])
+def test_requirements__what_a_package_needs_is_pinned_too(name: str) -> None:
+    known = pinned("base.txt") | pinned(name)
+
+    missing = {
+        f"{package} needs {need.name}"
+        for package, requirement in known.items()
+        if is_wanted(requirement)
+        for need in map(Requirement, requires(package) or [])
+        if is_wanted(need) and canonicalize_name(need.name) not in known
+    }
+    assert missing == set()
+
+
+def test_requirements__are_what_is_installed() -> None:
+    wanted = {name: one for name, one in (pinned("base.txt") | pinned("dev.txt")).items() if is_wanted(one)}
+
+    differing = {name for name, one in wanted.items() if not one.specifier.contains(installed(name))}
+    assert differing == set(), "run `make setup`"
+
+
+def installed(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "0"
