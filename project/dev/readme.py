@@ -15,7 +15,11 @@ BEGIN, END = "<!-- flow: begin -->\n", "<!-- flow: end -->\n"
 def flow_table() -> str:
     """What `manage.py events flow --format markdown` prints, under the project's own settings."""
     # A process of its own: under a test's settings the receivers of the tests would be in it.
-    environment = os.environ | {"DJANGO_SETTINGS_MODULE": "project.settings", "DEBUG": "on", "DATABASE_URL": ""}
+    environment = os.environ | {
+        "DJANGO_SETTINGS_MODULE": "project.settings",
+        "DEBUG": "on",
+        "DATABASE_URL": "",
+    }
     command = [sys.executable, "manage.py", "events", "flow", "--format", "markdown"]
     shown = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     return shown.stdout.strip() + "\n"
