@@ -6,9 +6,13 @@ from django.contrib import admin
 from django.contrib.auth import views as auth
 from django.urls import include, path
 
+from library.views.atomic import atomic_when_writing
+
+login = atomic_when_writing(auth.LoginView.as_view(redirect_authenticated_user=True))
+
 urlpatterns = [
     path("admin/", admin.site.urls),
-    path("accounts/login/", auth.LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path("accounts/login/", login, name="login"),
     path("accounts/logout/", auth.LogoutView.as_view(), name="logout"),
     path("", include("library.urls")),
     # Empty unless DEBUG is on: in production the front server hands out uploaded files.

@@ -19,7 +19,7 @@ NEIGHBOURS = 25  # of the others who read those, the ones that share most
 PAIRS = 200  # of the books they read together with those, the most often met
 FAVOURITES = 3  # of the categories a reader reads in, those most read
 CANDIDATES = 60  # of the books in those categories, the most read; of those authors, the newest
-READERS = 30  # whose recommendations one change of a book computes anew: those who read last
+READERS = 10  # whose recommendations one change of a book computes anew (25 ms each): those who read last
 
 # What readers have in common counts most; the same category or author alone, less.
 CATEGORY_WEIGHT = 0.3

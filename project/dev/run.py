@@ -119,6 +119,8 @@ def run() -> int:
         os.environ["REDIS_URL"] = broker.url
         manage("migrate")
         manage("demo_data")
+        # The demo's readings emitted nothing: what their receivers would have done is done here, once.
+        manage("recommend", "--first")
         return supervise(processes())
 
 

@@ -40,7 +40,7 @@ def emit(how: str) -> None:
     assert effects_of("behave") == 1
 
 
-@pytest.mark.parametrize("how", ["raise", "swallow", "close"])
+@pytest.mark.parametrize("how", ["raise", "swallow", "close", "roll back"])
 def test_receiver_in_its_transaction__fails_without_a_trace(start_worker: Start, how: str) -> None:
     start_worker()
     emit(how)

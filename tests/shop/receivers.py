@@ -98,6 +98,9 @@ def _misbehave(how: str) -> None:
         _swallow()
     elif how == "close":
         connection.close()
+    elif how == "roll back":
+        # Behind Django's back: the claim goes with it.
+        connection.connection.rollback()
     elif how == "exit":
         os._exit(1)
     elif how == "kill":
