@@ -37,7 +37,11 @@ class Breaker:
                 return
             self._open, self._pid = True, os.getpid()
         logger.warning("events.breaker state=open error=%r remedy='the relay publishes what waits'", error)
-        threading.Thread(target=self._watch, name="events-breaker", daemon=True).start()
+        try:
+            threading.Thread(target=self._watch, name="events-breaker", daemon=True).start()
+        except RuntimeError:
+            # No thread can be started, so nobody would close it: the next commit asks the broker again.
+            self._open = False
 
     def _watch(self) -> None:
         while self._open:

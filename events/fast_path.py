@@ -6,6 +6,7 @@ Everything else is the relay's: it packs across commits, and it sees what got lo
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -25,11 +26,16 @@ logger = logging.getLogger("events")
 _DEPTH_FRESH = 0.1
 
 
+class SlowBroker(Exception):
+    """It answers, but too late for a request to wait for it at every commit."""
+
+
 class FastPath:
     def __init__(self) -> None:
         self.breaker = Breaker(transport.probe)
         self._suspended = 0
         self._depths: dict[str, tuple[float, int]] = {}
+        self._warm = 0
 
     def choose(self, emission: Emission, using: str) -> list[str]:
         """Asks neither broker nor database: it runs inside the emitter's transaction."""
@@ -47,10 +53,14 @@ class FastPath:
             return
         try:
             messages = _pack(emissions, using)
+            started = time.monotonic()
             if messages:
                 transport.publish(messages, timeout=settings.PUBLISH_TIMEOUT)
-            self._measure({queue for emission in emissions for queue in emission.receivers.values()})
+            self._measure({queue for emission in emissions for queue in emission.receivers.values()}, started)
             pauses.current(using)
+        except SlowBroker as error:
+            # Its connections are sound: new ones would take the longest of all.
+            self.breaker.trip(error)
         except Exception as error:  # noqa: BLE001 - the emitter's work is committed: nothing may fail it now
             self.breaker.trip(error)
             transport.reset()
@@ -68,12 +78,16 @@ class FastPath:
         _, depth = self._depths.get(queue, (0.0, 0))
         return depth < settings.WINDOW
 
-    def _measure(self, queues: set[str]) -> None:
-        now = time.monotonic()
+    def _measure(self, queues: set[str], started: float) -> None:
         for queue in queues:
+            now = time.monotonic()
+            if self._warm == os.getpid() and now - started > settings.PUBLISH_TIMEOUT / 2:
+                raise SlowBroker(f"The broker took {now - started:.3f} s of an emitter's time.")
             measured, _ = self._depths.get(queue, (-1.0, 0))
             if now - measured > _DEPTH_FRESH:
                 self._depths[queue] = (now, transport.depth(queue, settings.PUBLISH_TIMEOUT))
+        # A process's first time is its own: it imports and connects.
+        self._warm = os.getpid()
 
 
 def _pack(emissions: Sequence[Emission], using: str) -> list[Message]:

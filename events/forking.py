@@ -10,9 +10,11 @@ from __future__ import annotations
 import os
 import threading
 
-# Held by a thread for as long as a fork has to wait for it.
-not_forking = threading.RLock()
+# Held by a thread for as long as a fork has to wait for it. One each: a relay that waits for its broker
+# must not keep the heartbeat from beating, or its worker would be buried alive.
+not_forking_heartbeat = threading.RLock()
+not_forking_relay = threading.RLock()
 
-os.register_at_fork(
-    before=not_forking.acquire, after_in_parent=not_forking.release, after_in_child=not_forking.release
-)
+# What is registered last is called first: the fork waits for the relay before it stops the heartbeat.
+for _lock in (not_forking_heartbeat, not_forking_relay):
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)

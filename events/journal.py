@@ -57,13 +57,21 @@ class Journal:
                 self.flush()
         elif connection.get_autocommit():
             # No transaction is open: the emission is one of its own.
-            self.flush()
+            self._flush_alone()
             self.settle()
             self.publish()
         else:
             # Manual transactions: there is no on_commit, so the relay publishes.
             self.flush(leave=True)
         crashpoint("emit.appended")
+
+    def _flush_alone(self) -> None:
+        try:
+            self.flush()
+        except BaseException:
+            # The sender is told: it must not come along with the next one, nor keep that from being stored.
+            self.discard()
+            raise
 
     def _arm(self) -> None:
         stack = tuple(self.connection.savepoint_ids)
@@ -109,7 +117,8 @@ class Journal:
 
     def settle(self) -> None:
         """The transaction committed: what is pending is true now."""
-        self.committed += self.pending
+        # The relay has the others; a script that manages its own transactions never asks for them.
+        self.committed += [emission for emission in self.pending if emission.published]
         self._begin_anew()
 
     def discard(self) -> None:
@@ -177,12 +186,17 @@ def _wrap(connection: BaseDatabaseWrapper, journal: Journal) -> None:
             journal.mark(sid)
         return sid
 
+    def release_and_forget(sid: str) -> None:
+        # Where it fails, Django rolls back to the savepoint next, and its mark is asked for.
+        release(sid)
+        journal.release(sid)
+
     connection.commit = commit_with_journal  # type: ignore[method-assign]
     connection.rollback = _then(rollback, journal.discard)  # type: ignore[method-assign]
     connection.close = _then(close, journal.discard)  # type: ignore[method-assign]
     connection.savepoint = savepoint_with_mark  # type: ignore[method-assign]
     connection.savepoint_rollback = _then(roll_back_to, journal.roll_back_to)  # type: ignore[method-assign]
-    connection.savepoint_commit = _then(release, journal.release)  # type: ignore[method-assign]
+    connection.savepoint_commit = release_and_forget  # type: ignore[method-assign]
 
 
 def _then(first: Callable[..., Any], second: Callable[..., None]) -> Callable[..., Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+from uuid import UUID
 
 from events.conf import settings
 from events.exceptions import Refused
@@ -91,6 +92,14 @@ def _all_of(kind: type[T], values: Any) -> tuple[T, ...]:
     if not isinstance(values, (list, tuple)):
         raise TypeError(f"a list expected, got {type(values).__name__}")
     return tuple(_of(kind, value) for value in values)
+
+
+def named(receiver: Any, ids: Any) -> list[tuple[str, UUID]]:
+    """The deliveries that an unverified header names; none where no message of the bus has such a one."""
+    try:
+        return [(_of(str, receiver), UUID(each)) for each in _all_of(str, ids)]
+    except (TypeError, ValueError):
+        return []
 
 
 def inline(envelope: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, TypeVar
 
 from django.apps import apps
 from django.db.models import Model
@@ -17,79 +17,7 @@ from events.registry import Binding, Condition, Missing, Receiver, registry
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _offload(
-    signal: Signal | Sequence[Signal],
-    *,
-    sender: object = None,
-    queue: str = "default",
-    name: str | None = None,
-    aliases: Iterable[str] = (),
-    when: Condition | None = None,
-    retry: Backoff = Backoff(),  # noqa: B008 - frozen
-    give_up_on: Iterable[type[BaseException]] = (),
-    atomic: bool = True,
-    many: bool = False,
-    batch: int = 100,
-    missing: Missing = "skip",
-    time_limit: float | None = None,
-    raw: bool = False,
-    track: Iterable[str] = (),
-) -> Callable[[F], F]:
-    """Run the decorated receiver on a worker, once for each time `signal` is sent by `sender`.
-
-    It keeps the signature of an ordinary Django receiver, is returned unchanged, and a plain call still
-    runs it here. `atomic=True`: its database work and the record of its delivery commit together, exactly
-    once; `atomic=False`, for mail, files and HTTP: at least once, with `event.idempotency_key`.
-
-    name: its identity in messages, tables and task results; the dotted path by default.
-    aliases: names it had before, whose deliveries are still on their way.
-    when: `when(sender, **kwargs)` decides in the emitting process, before anything is stored.
-    retry, give_up_on: when to try again; exceptions that go straight to the dead letters.
-    many: it takes a list of occurrences, at most `batch`.
-    missing: when a row among its arguments is gone: "skip", "retry", or "none" to be passed None.
-    time_limit: seconds per event. raw: also for fixtures and migrations' historical models.
-    track: fields whose values before the save come along in `event.changes`.
-
-    Raises `InvalidOffload` at import for what can't run on a worker.
-    """
-    signals = eligible.check_signals(signal)
-    _check_sender(sender)
-    if when is not None and not callable(when):
-        raise InvalidOffload(f"when={when!r} must be callable: when=lambda sender, **kwargs: ….")
-    renamed, tracked = eligible.check_texts("aliases", aliases), eligible.check_texts("track", track)
-
-    def decorate(function: F) -> F:
-        receiver = Receiver(
-            name=name or eligible.dotted_path(function),
-            function=eligible.check_function(function, many=many),
-            queue=queue,
-            aliases=renamed,
-            retry=retry,
-            give_up_on=eligible.check_errors(give_up_on),
-            atomic=atomic,
-            many=many,
-            batch=batch,
-            missing=missing,
-            time_limit=time_limit,
-            raw=raw,
-        )
-        receiver = registry.add(eligible.check_options(receiver))
-        for each in signals:
-            _bind(receiver, each, sender, when, tracked)
-        return function
-
-    return decorate
-
-
-def _disconnect(function: Callable[..., Any]) -> bool:
-    """Forget the offloaded receiver; whether there was one. Its deliveries wait for a worker that has it."""
-    gone = registry.remove(function)
-    for binding in gone:
-        bus.disconnect(binding)
-    return bool(gone)
-
-
-class Offload(Protocol):
+class Offload:
     """`offload` itself: a decorator with a `disconnect`."""
 
     def __call__(
@@ -101,7 +29,7 @@ class Offload(Protocol):
         name: str | None = None,
         aliases: Iterable[str] = (),
         when: Condition | None = None,
-        retry: Backoff = ...,
+        retry: Backoff = Backoff(),  # noqa: B008 - frozen
         give_up_on: Iterable[type[BaseException]] = (),
         atomic: bool = True,
         many: bool = False,
@@ -110,13 +38,61 @@ class Offload(Protocol):
         time_limit: float | None = None,
         raw: bool = False,
         track: Iterable[str] = (),
-    ) -> Callable[[F], F]: ...
+    ) -> Callable[[F], F]:
+        """Run the decorated receiver on a worker, once for each time `signal` is sent by `sender`.
 
-    disconnect: Callable[[Callable[..., Any]], bool]
+        It keeps the signature of an ordinary Django receiver, is returned unchanged, and a plain call still
+        runs it here. `atomic=True`: its database work and the record of its delivery commit together, exactly
+        once; `atomic=False`, for mail, files and HTTP: at least once, with `event.idempotency_key`.
+
+        name: its identity in messages, tables and task results; the dotted path by default.
+        aliases: names it had before, whose deliveries are still on their way.
+        when: `when(sender, **kwargs)` decides in the emitting process, before anything is stored.
+        retry, give_up_on: when to try again; exceptions that go straight to the dead letters.
+        many: it takes a list of occurrences, at most `batch`.
+        missing: when a row among its arguments is gone: "skip", "retry", or "none" to be passed None.
+        time_limit: seconds per event. raw: also for fixtures and migrations' historical models.
+        track: fields whose values before the save come along in `event.changes`.
+
+        Raises `InvalidOffload` at import for what can't run on a worker.
+        """
+        signals = eligible.check_signals(signal)
+        _check_sender(sender)
+        if when is not None and not callable(when):
+            raise InvalidOffload(f"when={when!r} must be callable: when=lambda sender, **kwargs: ….")
+        renamed, tracked = eligible.check_texts("aliases", aliases), eligible.check_texts("track", track)
+
+        def decorate(function: F) -> F:
+            receiver = Receiver(
+                name=name or eligible.dotted_path(function),
+                function=eligible.check_function(function, many=many),
+                queue=queue,
+                aliases=renamed,
+                retry=retry,
+                give_up_on=eligible.check_errors(give_up_on),
+                atomic=atomic,
+                many=many,
+                batch=batch,
+                missing=missing,
+                time_limit=time_limit,
+                raw=raw,
+            )
+            receiver = registry.add(eligible.check_options(receiver))
+            for each in signals:
+                _bind(receiver, each, sender, when, tracked)
+            return function
+
+        return decorate
+
+    def disconnect(self, function: Callable[..., Any]) -> bool:
+        """Forget the offloaded receiver; whether there was one. Its deliveries wait for a worker that has it."""
+        gone = registry.remove(function)
+        for binding in gone:
+            bus.disconnect(binding)
+        return bool(gone)
 
 
-offload = cast("Offload", _offload)
-offload.disconnect = _disconnect
+offload = Offload()
 
 
 def _bind(

@@ -23,6 +23,11 @@ class AlreadyRecorded(Exception):
     """Some of the deliveries have a record: somebody else's claim, or the relay's."""
 
 
+def storable(text: str) -> str:
+    """No database stores half a character, nor PostgreSQL a NUL: the text says what was there."""
+    return text.replace("\0", "\\x00").encode(errors="backslashreplace").decode()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claimer:
     """Claims deliveries of one message, in the transaction that is open on `using`."""
@@ -66,10 +71,11 @@ class Claimer:
         `careful`: this process committed already that it begins.
         """
         wanted = {item.event_id: item for item in items}
+        rows = self._locked(list(wanted))
         if careful:
-            rows = self._locked(list(wanted)).filter(state=State.RUNNING, message_id=self.message_id)
-            return [replace(wanted[row.event_id], recorded=True) for row in rows]
-        rows = self._locked(list(wanted)).filter(state=State.SENT, careful=False)
+            rows = rows.filter(state=State.RUNNING, message_id=self.message_id)
+        else:
+            rows = rows.filter(state=State.SENT, careful=False)
         ours = [
             replace(wanted[row.event_id], recorded=True)
             for row in rows
@@ -91,23 +97,47 @@ class Claimer:
         )
 
     def _begun(self) -> dict[str, object]:
-        begun: dict[str, object] = {"started_at": Now(), "worker": who(), "message_id": self.message_id}
+        begun: dict[str, object] = {
+            "state": self.state,
+            "started_at": Now(),
+            "worker": who(),
+            "message_id": self.message_id,
+        }
         if self.state is State.RUNNING:
-            begun |= {"state": State.RUNNING, "next_at": after(LOOK_AFTER)}
+            begun["next_at"] = after(LOOK_AFTER)
         return begun
 
     def release(self, items: Sequence[Item]) -> None:
-        """Take back the claims we inserted for `items` and did not come to; locked ones end with the transaction."""
+        """Take back, in the same transaction, the claims on `items` that we did not come to."""
         fresh = [item.event_id for item in items if not item.recorded]
+        recorded = [item.event_id for item in items if item.recorded]
         if fresh:
             self._rows(fresh).delete()
+        if recorded:
+            self._rows(recorded).update(state=State.SENT)
+
+    def take_back(self, items: Sequence[Item]) -> None:
+        """Claims that a receiver committed by ending their transaction: they would say done for ever."""
+        for recorded in (True, False):
+            ids = [item.event_id for item in items if item.recorded is recorded]
+            rows = self._rows(ids).filter(state=State.DONE, finished_at=None, message_id=self.message_id)
+            if recorded:
+                rows.update(state=State.SENT, next_at=after(LOOK_AFTER))
+            else:
+                rows.delete()
 
     def finish(self, items: Sequence[Item]) -> int:
-        """Record that they are done; how many records were still ours."""
-        return self._rows([item.event_id for item in items]).update(**self._finished(State.DONE))
+        """Record that they are done; how many of our claims were still there."""
+        return self._claims(items).update(**self._finished(State.DONE))
 
     def skip(self, item: Item, reason: str) -> int:
-        return self._rows([item.event_id]).update(reason=reason[:200], **self._finished(State.SKIPPED))
+        return self._claims([item]).update(reason=storable(reason)[:200], **self._finished(State.SKIPPED))
+
+    def _claims(self, items: Sequence[Item]) -> QuerySet[Delivery]:
+        rows = self._rows([item.event_id for item in items])
+        # In the claim's own transaction our claim alone says so: where it doesn't, that transaction was ended
+        # behind our back. (Outside of one, the effect has happened, whatever the record has come to say.)
+        return rows.filter(state=State.DONE) if self.state is State.DONE else rows
 
     def _finished(self, state: State) -> dict[str, object]:
         return {

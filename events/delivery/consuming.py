@@ -12,9 +12,10 @@ from events import pauses
 from events.crashpoints import crashpoint
 from events.delivery.careful import run_careful
 from events.delivery.claim import AlreadyRecorded, Claimer
+from events.delivery.claiming import sorted_out
 from events.delivery.decoding import Item
 from events.delivery.loose import LooseRun
-from events.delivery.running import Run, Tally, sorted_out
+from events.delivery.running import Run, Tally
 from events.message import Message
 from events.models import Delivery, EventRecord, State
 from events.registry import Receiver, registry

@@ -7,12 +7,13 @@ import traceback
 from collections.abc import Iterable
 from uuid import UUID
 
-from django.db import IntegrityError, connections, transaction
+from django.db import IntegrityError, OperationalError, connections, transaction
 from django.db.models.functions import Now
 
 from events.clock import after
-from events.delivery.claim import Claimer
+from events.delivery.claim import Claimer, storable
 from events.delivery.decoding import Item
+from events.delivery.trouble import PATIENCE, is_lock_timeout, limit_waiting
 from events.identity import who
 from events.models import UNFINISHED, Delivery, EventRecord, Refusal, State
 from events.registry import Receiver
@@ -91,30 +92,37 @@ def _inserted(claimer: Claimer, item: Item) -> Delivery | None:
 
 
 def describe(error: BaseException) -> str:
-    return "".join(traceback.format_exception(error))[-_KEPT:]
+    return storable("".join(traceback.format_exception(error)))[-_KEPT:]
 
 
 def recover(using: str, pairs: Iterable[tuple[str, UUID]], reason: str) -> int:
     """Deliveries whose process died or ran out of time: each comes back alone, and careful.
 
-    How many were taken back. What is done stays done; what waits, waits.
+    How many were taken back. What is done stays done; what waits, waits. Raises `OperationalError`, when all
+    the others are taken back, for one that the server still holds locked for its dead process.
     """
-    taken = 0
+    taken, locked = 0, None
     for receiver, event_id in sorted(pairs, key=lambda pair: (pair[1], pair[0])):
-        lost = Delivery.objects.using(using).filter(receiver=receiver, event_id=event_id)
-        values = {
-            "state": State.WAITING,
-            "careful": True,
-            "next_at": Now(),
-            "suspect_at": None,
-            "error": reason,
-        }
-        taken += lost.filter(state__in=[State.SENT, State.RUNNING]).update(**values)
-        if not lost.exists():
-            taken += _recover_unrecorded(using, receiver, event_id, reason)
+        try:
+            with transaction.atomic(using=using):
+                limit_waiting(using, PATIENCE if locked is None else 1)
+                taken += _recover_one(using, receiver, event_id, reason)
+        except OperationalError as error:
+            if not is_lock_timeout(error):
+                raise
+            locked = error
     if taken:
         logger.warning("events.recovered deliveries=%d reason=%r", taken, reason)
+    if locked is not None:
+        raise locked
     return taken
+
+
+def _recover_one(using: str, receiver: str, event_id: UUID, reason: str) -> int:
+    lost = Delivery.objects.using(using).filter(receiver=receiver, event_id=event_id)
+    values = {"state": State.WAITING, "careful": True, "next_at": Now(), "suspect_at": None, "error": reason}
+    taken = lost.filter(state__in=[State.SENT, State.RUNNING]).update(**values)
+    return taken if lost.exists() else _recover_unrecorded(using, receiver, event_id, reason)
 
 
 def _recover_unrecorded(using: str, receiver: str, event_id: UUID, reason: str) -> int:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections.abc import Sequence
 from typing import Any
 
 from asgiref.sync import async_to_sync, iscoroutinefunction
+from billiard.common import terminate_handler_fired
+from celery.exceptions import WorkerShutdown, WorkerTerminate
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -42,6 +45,16 @@ def _call_one(receiver: Receiver, occurrence: Occurrence) -> None:
 
 
 def _call(receiver: Receiver, *args: Any, **kwargs: Any) -> None:
+    try:
+        _run(receiver, *args, **kwargs)
+    except (SystemExit, CancelledError) as ending:
+        if terminate_handler_fired() or isinstance(ending, (WorkerShutdown, WorkerTerminate)):
+            # The worker's own end.
+            raise
+        raise RuntimeError(f"{receiver.name} ended with {ending!r}, which would end its worker.") from ending
+
+
+def _run(receiver: Receiver, *args: Any, **kwargs: Any) -> None:
     function = receiver.function
     if iscoroutinefunction(function):
         async_to_sync(function)(*args, **kwargs)
@@ -59,11 +72,24 @@ def assert_sound(using: str) -> None:
     connection = connections[using]
     if connection.closed_in_transaction:
         raise BrokenTransaction("The receiver closed the database connection inside its transaction.")
+    if not _is_in_transaction(connection):
+        raise BrokenTransaction("The receiver ended the transaction it runs in. Use offload(atomic=False).")
     if connection.needs_rollback:
         raise BrokenTransaction(
             "The receiver swallowed a database error: its transaction can only be rolled back. Catch it around "
             "a `with transaction.atomic():` of its own, or use offload(atomic=False)."
         )
+
+
+def _is_in_transaction(connection: BaseDatabaseWrapper) -> bool:
+    """What the driver knows, without a query: SQLite's executescript() commits, and Django is not told."""
+    driver: Any = connection.connection
+    if connection.vendor == "sqlite":
+        return bool(driver.in_transaction)
+    if connection.vendor == "postgresql":
+        # psycopg 3 and 2; 0 is idle.
+        return bool(driver.info.transaction_status)
+    return True
 
 
 def assert_left_no_transaction(using: str) -> None:

@@ -10,11 +10,13 @@ from django.db.models.functions import Now
 
 from events.crashpoints import crashpoint
 from events.delivery.claim import AlreadyRecorded
+from events.delivery.claiming import insert_known, sorted_out
 from events.delivery.decoding import Gone, Item, occurrences
 from events.delivery.failing import record_failure
 from events.delivery.invoking import assert_left_no_transaction, invoke
 from events.delivery.occurrence import Occurrence
-from events.delivery.running import Run, insert_known, repeated, sorted_out
+from events.delivery.running import Run
+from events.delivery.trouble import repeated
 from events.exceptions import Skip
 from events.models import Delivery, State
 
@@ -95,6 +97,8 @@ class LooseRun(Run):
         try:
             invoke(self.receiver, [case for case in cases if isinstance(case, Occurrence)])
         except Skip as skip:
+            if len(group) > 1:
+                raise
             return str(skip) or "skipped"
         finally:
             assert_left_no_transaction(self.using)

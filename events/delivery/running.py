@@ -5,30 +5,29 @@ Safety comes from the claim alone: any message may come twice, in two workers at
 
 from __future__ import annotations
 
-import random
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
 
-from django.db import connections, transaction
+from django.db import transaction
 
 from events.crashpoints import crashpoint
 from events.delivery.claim import AlreadyRecorded, Claimer
+from events.delivery.claiming import insert_known, sorted_out
 from events.delivery.decoding import Gone, Item, occurrences
-from events.delivery.failing import note_after_commit, record_failure, refuse
+from events.delivery.failing import note_after_commit, record_failure
 from events.delivery.invoking import assert_sound, invoke
 from events.delivery.occurrence import Occurrence
-from events.delivery.trouble import is_passing
+from events.delivery.on_commit import CommitFlag, keep_apart, registered
+from events.delivery.pace import pace
+from events.delivery.trouble import NotBegun, repeated
 from events.exceptions import BrokenTransaction, Skip
-from events.models import Delivery, State
+from events.models import State
 from events.registry import Receiver
 
 # Seconds a chunk's transaction may last: longer ones lock SQLite's writers out, and collect deadlocks.
 CHUNK_SECONDS = 0.2
-_REPEATS = 8
-
-T = TypeVar("T")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,7 +72,7 @@ class Run:
             waiting = left + waiting[size:]
 
     def _size(self, most: int) -> int:
-        return min(most, self.receiver.batch, _pace.events_in(CHUNK_SECONDS, self.receiver.name))
+        return min(most, self.receiver.batch, pace.events_in(CHUNK_SECONDS, self.receiver.name))
 
     def _attempt(self, items: list[Item]) -> list[Item]:
         """Run them in one transaction; those that it had no time for are returned."""
@@ -84,6 +83,7 @@ class Run:
         except NotBegun:
             raise
         except Exception as error:  # noqa: BLE001 - where receivers run; every way out of it is recorded
+            self.claimer.take_back(items)
             if len(items) > 1:
                 self._one_by_one(items)
             else:
@@ -97,20 +97,20 @@ class Run:
             self._attempt([item])
 
     def _transaction(self, items: list[Item]) -> list[Item]:
-        committed: list[bool] = []
+        flag = CommitFlag()
         counted = Tally()
         left: list[Item] = []
         ours: list[Item] = []
         try:
             with transaction.atomic(using=self.using):
                 # Registered first, so that it runs before any of the receivers' own.
-                transaction.on_commit(_Flag(committed), using=self.using)
+                transaction.on_commit(flag, using=self.using)
                 ours = self._claimed_or_not_begun(items, counted)
                 crashpoint("deliver.claimed")
                 left = self._run(ours, counted)
                 crashpoint("deliver.finished")
         except Exception as error:
-            if not committed:
+            if not flag.committed:
                 raise
             note_after_commit(self.claimer, ours, error)
         crashpoint("deliver.committed")
@@ -149,7 +149,7 @@ class Run:
         gone = [(i, c) for i, c in zip(ours, cases, strict=True) if isinstance(c, Gone)]
         finished = self._invoked(present, started, counted)
         ended = self._skipped_gone(gone, counted) + finished
-        _pace.learn(self.receiver.name, time.monotonic() - started, max(ended, 1))
+        pace.learn(self.receiver.name, time.monotonic() - started, max(ended, 1))
         crashpoint("deliver.ran")
         left = [item for item, _ in present[finished:]]
         self.claimer.release(left)
@@ -163,7 +163,10 @@ class Run:
         for group in groups:
             if done and time.monotonic() - started > CHUNK_SECONDS:
                 break
+            since = registered(self.using)
             reason = self._call([occurrence for _, occurrence in group])
+            note = partial(note_after_commit, self.claimer, [item for item, _ in group])
+            keep_apart(self.using, since, note)
             if reason is None:
                 done += [item for item, _ in group]
             else:
@@ -179,6 +182,9 @@ class Run:
         try:
             invoke(self.receiver, group)
         except Skip as skip:
+            if len(group) > 1:
+                # Which of them it skips shows when they are run one by one.
+                raise
             reason = str(skip) or "skipped"
         assert_sound(self.using)
         return reason
@@ -200,74 +206,3 @@ class Run:
             self.claimer.skip(item, str(reason))
         counted.skipped += len(gone)
         return len(gone)
-
-
-def insert_known(claimer: Claimer, items: Sequence[Item]) -> list[Item]:
-    """Claim by insert; an event that is not in the outbox for this receiver is refused."""
-    claimer.insert(items)
-    strangers = claimer.strangers(items)
-    for item in (item for item in items if item.event_id in strangers):
-        claimer.release([item])
-        refuse(
-            claimer.using,
-            f"event {item.event_id} is not in the outbox for this receiver: pruned, or aimed at another",
-            receiver=claimer.receiver,
-            message_id=str(claimer.message_id),
-        )
-    return [item for item in items if item.event_id not in strangers]
-
-
-def sorted_out(claimer: Claimer, items: Sequence[Item]) -> list[Item]:
-    """After a claim met a record: which are to be inserted still, and which are to be locked."""
-    ids = [item.event_id for item in items]
-    rows = Delivery.objects.using(claimer.using).filter(receiver=claimer.receiver, event_id__in=ids)
-    recorded = set(rows.values_list("event_id", flat=True))
-    return [replace(item, recorded=item.event_id in recorded) for item in items]
-
-
-class _Flag:
-    """Says that the transaction committed. A named callable, as on_commit asks for."""
-
-    def __init__(self, committed: list[bool]) -> None:
-        self.committed = committed
-
-    def __call__(self) -> None:
-        self.committed.append(True)
-
-
-class NotBegun(Exception):
-    """The relay sends these deliveries again: nothing of them is recorded."""
-
-
-class Pace:
-    """How many events of a receiver fit into a chunk, by how long they took."""
-
-    def __init__(self) -> None:
-        self._seconds: dict[str, float] = {}
-
-    def learn(self, name: str, seconds: float, events: int) -> None:
-        each = seconds / events
-        self._seconds[name] = (self._seconds.get(name, each) + each) / 2
-
-    def events_in(self, seconds: float, name: str) -> int:
-        each = self._seconds.get(name, 0)
-        return max(1, int(seconds / each)) if each else 1_000_000
-
-
-_pace = Pace()
-
-
-def repeated(using: str, action: Callable[[], T]) -> T:
-    """The action's result; errors that pass by themselves (deadlock, lost connection) repeat it, and use no try."""
-    for repeat in range(_REPEATS):
-        try:
-            return action()
-        except Exception as error:
-            connection = connections[using]
-            cause = error.__cause__ if isinstance(error, NotBegun) and error.__cause__ else error
-            if repeat == _REPEATS - 1 or connection.in_atomic_block or not is_passing(cause, connection):
-                raise
-            connection.close_if_unusable_or_obsolete()
-            # Two that met in a deadlock must not meet again.
-            time.sleep(random.uniform(0.5, 1) * 0.02 * 2**repeat)
-    raise AssertionError("unreachable")

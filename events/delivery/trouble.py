@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
-from django.db import InterfaceError, OperationalError
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from django.db import InterfaceError, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+
+_REPEATS = 8
+
+T = TypeVar("T")
 
 # Classes of SQLSTATE: connection lost, rolled back for another's sake, server shutting down.
 _PASSING = ("08", "40", "57P")
 _SQLITE = ("database is locked", "database table is locked")
 # Lock wait timeout, deadlock, server gone away, lost connection.
 _MYSQL = {1205, 1213, 2006, 2013}
+
+
+# Milliseconds a thread beside the pool waits for a lock.
+PATIENCE = 500
+_LOCK_TIMEOUT = "55P03"
+
+
+def limit_waiting(using: str, milliseconds: int = PATIENCE) -> None:
+    """For the transaction now open: a claim may linger in the server long after its process died."""
+    if connections[using].vendor == "postgresql":
+        with connections[using].cursor() as cursor:
+            cursor.execute(f"SET LOCAL lock_timeout = {int(milliseconds)}")
+
+
+def is_lock_timeout(error: BaseException) -> bool:
+    return getattr(error.__cause__, "sqlstate", None) == _LOCK_TIMEOUT
 
 
 def is_passing(error: BaseException, connection: BaseDatabaseWrapper) -> bool:
@@ -27,3 +52,23 @@ def is_passing(error: BaseException, connection: BaseDatabaseWrapper) -> bool:
     if state:
         return bool(state.startswith(_PASSING))
     return connection.connection is None or not connection.is_usable()
+
+
+class NotBegun(Exception):
+    """The relay sends these deliveries again: nothing of them is recorded."""
+
+
+def repeated(using: str, action: Callable[[], T]) -> T:
+    """The action's result; errors that pass by themselves (deadlock, lost connection) repeat it, and use no try."""
+    for repeat in range(_REPEATS):
+        try:
+            return action()
+        except Exception as error:
+            connection = connections[using]
+            cause = error.__cause__ if isinstance(error, NotBegun) and error.__cause__ else error
+            if repeat == _REPEATS - 1 or connection.in_atomic_block or not is_passing(cause, connection):
+                raise
+            connection.close_if_unusable_or_obsolete()
+            # Two that met in a deadlock must not meet again.
+            time.sleep(random.uniform(0.5, 1) * 0.02 * 2**repeat)
+    raise AssertionError("unreachable")

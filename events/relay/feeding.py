@@ -35,14 +35,16 @@ def feed(
     """
     sent = 0
     while sent < room:
+        before = sent
         turn = _waiting_receivers(using, queue, receivers)
-        if not turn:
-            break
         for receiver in turn:
             if sent >= room:
                 break
             messages = _send_some(using, queue, receiver, room - sent, publish)
             sent += messages
+        if sent == before:
+            # Nothing is due, or somebody else has locked all that is.
+            break
     return sent
 
 

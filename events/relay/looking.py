@@ -6,6 +6,9 @@ neither at the second reading, unless its worker hasn't said so yet. Hence two l
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
+from django.db import connections, transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
@@ -21,8 +24,17 @@ BATCH = 1000
 
 def examine(using: str, queue: str, in_broker: frozenset[Pair], held: frozenset[Pair]) -> int:
     """Look for what is due; how many were lost and wait to be sent again."""
-    due = list(_due(using, queue))
-    in_sight = [row for row in due if _pair(row) in in_broker or _pair(row) in held]
+    skips = connections[using].features.has_select_for_update_skip_locked
+    with transaction.atomic(using=using) if skips else nullcontext():
+        due = _due(using, queue)
+        # What a worker has locked it is running: to wait for that one would hold up every queue.
+        return _examined(
+            using, list(due.select_for_update(skip_locked=True) if skips else due), in_broker | held
+        )
+
+
+def _examined(using: str, due: list[Delivery], somewhere: frozenset[Pair]) -> int:
+    in_sight = [row for row in due if _pair(row) in somewhere]
     seen = {row.pk for row in in_sight}
     unseen = [row for row in due if row.pk not in seen]
     lost = [row for row in unseen if row.suspect_at is not None]

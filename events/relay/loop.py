@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Iterator
 
 from django.db import Error, connections
 
 from events.conf import settings
 from events.databases import outbox_aliases
-from events.forking import not_forking
+from events.forking import not_forking_relay
 from events.relay import lease
 from events.relay.pruning import prune
 from events.relay.rounds import has_backlog, turn
@@ -21,6 +22,8 @@ logger = logging.getLogger("events")
 EVERY = 0.25
 _AFTER_ERROR = 1.0
 _PRUNE_EVERY = 3600.0
+# A worker that is restarted every hour has to come to it too.
+_FIRST_PRUNE = 60.0
 
 
 class Relay:
@@ -31,12 +34,13 @@ class Relay:
         self._stopping = threading.Event()
         self._started = time.monotonic()
         self._prune_at: dict[str, float] = {}
+        self._pruning: dict[str, Iterator[int]] = {}
 
     def run(self) -> None:
         logger.info("events.relay state=started aliases=%s", ",".join(outbox_aliases()))
         try:
             while not self._stopping.is_set():
-                with not_forking:
+                with not_forking_relay:
                     more = self._round()
                 if not more:
                     self._stopping.wait(self.every)
@@ -69,11 +73,17 @@ class Relay:
         self._stopping.wait(_AFTER_ERROR)
 
     def _prune(self, using: str) -> None:
-        if time.monotonic() < self._prune_at.get(using, self._started + _PRUNE_EVERY):
-            return
-        self._prune_at[using] = time.monotonic() + _PRUNE_EVERY
-        gone = sum(prune(using, settings.RETENTION_DAYS))
-        logger.info("events.prune alias=%s events=%d", using, gone)
+        if using not in self._pruning:
+            if time.monotonic() < self._prune_at.get(using, self._started + _FIRST_PRUNE):
+                return
+            self._prune_at[using] = time.monotonic() + _PRUNE_EVERY
+            self._pruning[using] = prune(using, settings.RETENTION_DAYS)
+        # One batch in a round: the queues, and a fork, wait for no more than that.
+        gone = next(self._pruning[using], None)
+        if gone is None:
+            del self._pruning[using]
+        else:
+            logger.info("events.prune alias=%s events=%d", using, gone)
 
     def _leave(self) -> None:
         for using in outbox_aliases():

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.db import connections, transaction
+from django.db import OperationalError, connections, transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from events.clock import after
 from events.crashpoints import crashpoint
+from events.delivery.trouble import PATIENCE, is_lock_timeout, limit_waiting
 from events.models import Delivery, EventRecord, State
 from events.relay.workers import Pair
 
@@ -17,15 +18,33 @@ from events.relay.workers import Pair
 BATCH = 500
 # Seconds until what was published is looked for.
 LOOK_AFTER = 15
-# Milliseconds a relay waits for a worker whose claim is not committed yet.
-_PATIENCE = 500
 
 
 def materialise(using: str, held: frozenset[Pair]) -> int:
     """Records for the events that are due; how many events were examined."""
+    try:
+        return _examined(using, held, _due(using))
+    except OperationalError as error:
+        if not is_lock_timeout(error):
+            raise
+    # A claim for one of them is open, and nobody says to hold it: the others must not wait for that.
+    due = EventRecord.objects.using(using).filter(next_at__lte=Now()).order_by("next_at")
+    return sum(_alone(using, held, pk) for pk in list(due.values_list("pk", flat=True)[:BATCH]))
+
+
+def _alone(using: str, held: frozenset[Pair], pk: UUID) -> int:
+    try:
+        return _examined(using, held, _due(using, pk), patience=1)
+    except OperationalError as error:
+        if not is_lock_timeout(error):
+            raise
+        return _rows(using, [pk]).update(next_at=after(LOOK_AFTER))
+
+
+def _examined(using: str, held: frozenset[Pair], due: QuerySet[EventRecord], patience: int = PATIENCE) -> int:
     with transaction.atomic(using=using):
-        _limit_waiting(using)
-        events = list(_due(using))
+        limit_waiting(using, patience)
+        events = list(due)
         if not events:
             return 0
         busy = {e.pk for e in events if any((name, str(e.pk)) in held for name in e.receivers)}
@@ -38,9 +57,11 @@ def materialise(using: str, held: frozenset[Pair]) -> int:
     return len(events)
 
 
-def _due(using: str) -> QuerySet[EventRecord]:
+def _due(using: str, pk: UUID | None = None) -> QuerySet[EventRecord]:
     features = connections[using].features
     due = EventRecord.objects.using(using).filter(next_at__lte=Now()).order_by("next_at").defer("envelope")
+    if pk is not None:
+        due = due.filter(pk=pk)
     if features.has_select_for_update:
         # Skipping rows another relay holds: relays may run side by side.
         due = due.select_for_update(skip_locked=features.has_select_for_update_skip_locked)
@@ -71,12 +92,6 @@ def _delivery(event: EventRecord, name: str, queue: str) -> Delivery:
         state=State.SENT if published else State.WAITING,
         next_at=after(wait) if published else Now(),
     )
-
-
-def _limit_waiting(using: str) -> None:
-    if connections[using].vendor == "postgresql":
-        with connections[using].cursor() as cursor:
-            cursor.execute(f"SET LOCAL lock_timeout = {_PATIENCE}")
 
 
 def _rows(using: str, ids: list[UUID]) -> QuerySet[EventRecord]:

@@ -9,8 +9,9 @@ from django.db import Error
 from django.db.models import QuerySet
 
 from events import transport
+from events.clock import after
 from events.conf import settings
-from events.models import UNFINISHED, Delivery
+from events.models import UNFINISHED, Delivery, State
 from events.relay import lease
 from events.relay.feeding import feed
 from events.relay.looking import examine
@@ -18,6 +19,9 @@ from events.relay.materialising import BATCH, materialise
 from events.relay.workers import Workforce, bury_the_dead
 
 logger = logging.getLogger("events")
+
+# Seconds after which what a broker doesn't let us look for is waited for.
+_OVERDUE = 60
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,8 +43,9 @@ def turn(using: str) -> Round:
     workforce = Workforce.read(using)
     done.materialised = materialise(using, workforce.held())
     for queue in _queues(using):
-        if lease.take(using, queue):
-            _serve(using, queue, done)
+        if lease.take(using, queue) and not _serve(using, queue, done):
+            # What one queue waited seconds for, the next would wait for too.
+            break
     if done.lost:
         logger.warning("events.relay alias=%s lost=%d remedy='they are sent again'", using, done.lost)
     return done
@@ -56,19 +61,24 @@ def _queues(using: str) -> list[str]:
     return sorted(names)
 
 
-def _serve(using: str, queue: str, done: Round) -> None:
+def _serve(using: str, queue: str, done: Round) -> bool:
+    """Whether the broker answered."""
     try:
         look = transport.look(queue)
     except Exception as error:  # noqa: BLE001 - each broker's client has errors of its own
         # Nothing is concluded from a broker that can't be asked.
         logger.warning("events.relay queue=%s error=%r remedy='tried again in a moment'", queue, error)
         transport.reset()
-        return
+        return False
     # Read after the broker: see events.relay.looking.
     workforce = Workforce.read(using)
-    if look.ids is not None:
-        done.lost += examine(using, queue, look.ids, workforce.held())
+    # Where a broker doesn't let us see, only an empty queue says what is not in it.
+    if look.ids is not None or not look.depth:
+        done.lost += examine(using, queue, look.ids or frozenset(), workforce.held())
     room = workforce.window(queue) - look.depth
+    if look.ids is None and look.depth and _is_overdue(using, queue):
+        # So it has to become empty some time.
+        room = 0
     try:
         done.messages += feed(using, queue, room, workforce.receivers(queue))
     except Error:
@@ -76,6 +86,13 @@ def _serve(using: str, queue: str, done: Round) -> None:
     except Exception as error:  # noqa: BLE001 - each broker's client has errors of its own
         logger.warning("events.relay queue=%s error=%r remedy='looked for in 15 s'", queue, error)
         transport.reset()
+        return False
+    return True
+
+
+def _is_overdue(using: str, queue: str) -> bool:
+    rows = Delivery.objects.using(using).filter(queue=queue, state__in=[State.SENT, State.RUNNING])
+    return rows.filter(next_at__lt=after(-_OVERDUE)).exists()
 
 
 def has_backlog(done: Round) -> bool:

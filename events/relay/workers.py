@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from uuid import UUID
 
+from django.db import OperationalError
 from django.db.models.functions import Now
 
 from events.clock import after
-from events.delivery.failing import recover
+from events.delivery.failing import logger, recover
+from events.message import named
 from events.models import Worker
 
 # Seconds. A worker beats every 5 s; from FRESH on its word is not taken, from DEAD on it is buried.
@@ -47,10 +48,17 @@ def bury_the_dead(using: str) -> int:
     taken = 0
     for worker in Worker.objects.using(using).filter(beat_at__lt=after(-DEAD)):
         # Before its row goes: killed between the two, another relay does both again, which is harmless.
-        pairs = [(receiver, UUID(event)) for receiver, event in worker.held]
-        taken += recover(
-            using, pairs, f"Its worker {worker.id} stopped giving signs of life while it held this."
-        )
+        pairs = [pair for receiver, event in worker.held for pair in named(receiver, [event])]
+        try:
+            taken += recover(
+                using, pairs, f"Its worker {worker.id} stopped giving signs of life while it held this."
+            )
+        except OperationalError as error:
+            # Its row stays, and so it is asked for again.
+            logger.warning(
+                "events.relay worker=%s error=%r remedy='tried again in a moment'", worker.id, error
+            )
+            continue
         Worker.objects.using(using).filter(pk=worker.pk, beat_at=worker.beat_at).delete()
     Worker.objects.using(using).filter(left_at__lt=Now()).delete()
     return taken

@@ -47,7 +47,7 @@ def _declared_depth(channel: Any, queue: str) -> int:
 def _deliveries(raw: bytes) -> list[tuple[str, str]]:
     try:
         header = json.loads(raw)["headers"][HEADER]
-        return [(header["receiver"], event_id) for event_id in header["ids"]]
+        return [(str(header["receiver"]), str(event_id)) for event_id in header["ids"]]
     except (ValueError, KeyError, TypeError):
         # Somebody else's message in our queue: nothing of ours is in it.
         return []

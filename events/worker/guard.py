@@ -11,7 +11,7 @@ from django.db import DEFAULT_DB_ALIAS, Error
 from events.delivery.failing import logger, refuse
 
 # What reading bytes that are not a message of kombu's raises; a lost connection raises none of them.
-_UNREADABLE = (ValueError, TypeError, KeyError, AttributeError)
+_UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
 
 class Guard(bootsteps.StartStopStep):  # type: ignore[misc]  # celery ships no types

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 import time
 from collections import defaultdict
 from typing import Any
-from uuid import UUID
 
 from celery.worker import state as celery_state
 from django.db import Error, connections
@@ -16,9 +14,9 @@ from django.db.models.functions import Now
 
 from events.databases import outbox_aliases
 from events.delivery.failing import recover
-from events.forking import not_forking
+from events.forking import not_forking_heartbeat
 from events.identity import who
-from events.message import HEADER
+from events.message import HEADER, named
 from events.models import Worker
 from events.registry import registry
 from events.worker.request import crashed
@@ -40,7 +38,7 @@ class Heartbeat(threading.Thread):
 
     def run(self) -> None:
         while not self._stopping.wait(TICK if self._written else 0):
-            with not_forking:
+            with not_forking_heartbeat:
                 self._tick()
         self._end()
 
@@ -64,17 +62,14 @@ class Heartbeat(threading.Thread):
             connections.close_all()
 
     def _recover(self) -> None:
-        while True:
+        for _ in range(crashed.qsize()):
+            header, reason = crashed.get_nowait()
             try:
-                header, reason = crashed.get_nowait()
-            except queue.Empty:
-                return
-            try:
-                pairs = [(header["receiver"], UUID(event)) for event in header["ids"]]
-                recover(header["using"], pairs, reason)
-            except Error:
+                recover(header["using"], named(header.get("receiver"), header.get("ids")), reason)
+            except Error as error:
+                # The others, and the beat, come first; it comes again.
+                logger.warning("events.heartbeat error=%r remedy='tried again in a second'", error)
                 crashed.put((header, reason))
-                raise
 
     def _write(self, using: str, held: list[list[str]]) -> None:
         at, last = self._written.get(using, (float("-inf"), []))
@@ -105,7 +100,9 @@ def _held() -> dict[str, list[list[str]]]:
     for request in _requests():
         header = request.request_dict.get(HEADER)
         if isinstance(header, dict):
-            held[header["using"]] += [[header["receiver"], event] for event in header["ids"]]
+            # Nobody has verified it yet.
+            pairs = named(header.get("receiver"), header.get("ids"))
+            held[str(header.get("using"))] += [[receiver, str(event)] for receiver, event in pairs]
     return held
 
 

@@ -277,7 +277,9 @@ def test_alias__delivers_what_was_emitted_under_the_old_name(offloaded: Offloade
     assert not Delivery.objects.filter(receiver="new.name").exists()
 
 
-def test_large_envelope__stays_in_the_outbox_and_is_delivered(offloaded: Offloaded, settings: Settings) -> None:
+def test_large_envelope__stays_in_the_outbox_and_is_delivered(
+    offloaded: Offloaded, settings: Settings
+) -> None:
     settings.EVENTS = settings.EVENTS | {"MAX_INLINE_BYTES": 100}
     offloaded(note, bought)
     emitted(1)

@@ -328,7 +328,15 @@ def test_refused__tracking_without_a_model() -> None:
 
 @pytest.mark.parametrize(
     "given",
-    [{"tries": 0}, {"tries": 1.5}, {"first": -1}, {"factor": 0.5}, {"limit": -1}, {"jitter": 1}, {"jitter": -0.1}],
+    [
+        {"tries": 0},
+        {"tries": 1.5},
+        {"first": -1},
+        {"factor": 0.5},
+        {"limit": -1},
+        {"jitter": 1},
+        {"jitter": -0.1},
+    ],
 )
 def test_backoff__refuses_what_makes_no_sense(given: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="a whole number of tries >= 1, first >= 0") as caught:

@@ -1,0 +1,48 @@
+"""Callables that run after the chunk's commit: the chunk stands, whatever they raise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.db import connections
+
+Note = Callable[[Exception], None]
+
+
+class CommitFlag:
+    """Says that the transaction committed. A named callable, as on_commit asks for."""
+
+    def __init__(self) -> None:
+        self.committed = False
+
+    def __call__(self) -> None:
+        self.committed = True
+
+
+def registered(using: str) -> int:
+    """How many callables wait for the commit."""
+    return len(connections[using].run_on_commit)
+
+
+def keep_apart(using: str, since: int, note: Note) -> None:
+    """Those registered since then raise no more: `note` is told.
+
+    Django skips every callable after one that raises: those of the chunk's other deliveries too.
+    """
+    callables: list[Any] = connections[using].run_on_commit
+    callables[since:] = [(sids, _Own(run, note), robust) for sids, run, robust in callables[since:]]
+
+
+class _Own:
+    """A receiver's own callable: what it raises is noted on its own delivery."""
+
+    def __init__(self, run: Callable[[], object], note: Note) -> None:
+        self.run, self.note = run, note
+        self.__qualname__ = getattr(run, "__qualname__", repr(run))
+
+    def __call__(self) -> None:
+        try:
+            self.run()
+        except Exception as error:  # noqa: BLE001 - where receivers run
+            self.note(error)

@@ -1,0 +1,52 @@
+"""A receiver that ends the transaction it runs in fails; the chunk's other deliveries run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+
+from events import Backoff, Event
+from events.delivery.consuming import consume
+from events.fast_path import fast_path
+from events.models import Delivery, State
+from events.testing import _due_messages
+from tests.events.conftest import Offloaded
+from tests.shop.models import Effect
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+happened = Event("review.ended", text=str)
+
+
+def commits(sender: Any, text: str, **kwargs: Any) -> None:
+    if text.startswith(("COMMIT", "ROLLBACK")):
+        with connection.cursor() as cursor:
+            cursor.execute(text.split(maxsplit=1)[0])
+        if text.endswith("raise"):
+            raise ValueError(text)
+    Effect.objects.create(receiver="commits", key=text)
+
+
+@pytest.mark.parametrize("text", ["COMMIT", "COMMIT raise", "ROLLBACK", "ROLLBACK raise"])
+@pytest.mark.parametrize("recorded", [True, False])
+def test_ended_transaction__costs_no_neighbour(offloaded: Offloaded, text: str, recorded: bool) -> None:
+    offloaded(commits, happened, retry=Backoff(tries=1))
+    with fast_path.suspended(), transaction.atomic():
+        for each in ("one", text, "two", "three"):
+            happened.send(None, text=each)
+    (message,) = _due_messages("default")
+    if not recorded:
+        # As the emitter's own message: no delivery has a record.
+        Delivery.objects.all().delete()
+        message = replace(message, attempts=(0,) * 4)
+    consume(message)
+    effects = Effect.objects.exclude(key=text).order_by("key")
+    assert {"one", "three", "two"} == set(effects.values_list("key", flat=True))
+    states = list(Delivery.objects.order_by("event_id").values_list("state", flat=True))
+    # PostgreSQL's driver begins anew at the next statement: a COMMIT alone goes unseen, and does no harm.
+    own = states.pop(1)
+    assert own == State.DEAD or (own == State.DONE and text == "COMMIT")
+    assert states == [State.DONE] * 3

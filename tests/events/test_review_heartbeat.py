@@ -1,0 +1,85 @@
+"""What keeps a worker from giving signs of life, though it lives."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from celery.worker import state as celery_state
+from django.db import connection
+
+from events.forking import not_forking_relay
+from events.identity import who
+from events.message import named
+from events.models import Worker
+from events.worker.heartbeat import Heartbeat
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ID = "0192f0c1-2345-7abc-8def-0123456789ab"
+
+
+def beating(condition: Callable[[], object]) -> bool:
+    heartbeat = Heartbeat(queues=["default"], processes=1)
+    heartbeat.start()
+    end = time.monotonic() + 20
+    try:
+        while time.monotonic() < end:
+            if condition():
+                return True
+            time.sleep(0.02)
+        return False
+    finally:
+        heartbeat.stop()
+
+
+def test_heartbeat__beats_while_the_relay_waits_for_its_broker() -> None:
+    holding, end = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        with not_forking_relay:
+            holding.set()
+            end.wait(30)
+
+    relay = threading.Thread(target=hang)
+    relay.start()
+    holding.wait()
+    try:
+        assert beating(lambda: Worker.objects.filter(pk=who()).exists())
+    finally:
+        end.set()
+        relay.join()
+
+
+class Request(SimpleNamespace):
+    __hash__ = object.__hash__
+
+
+FORGED: list[Any] = [
+    {"using": "default", "receiver": "r", "ids": ["no uuid"]},
+    {"using": "default", "receiver": "r", "ids": 7},
+    {"using": ["default"], "receiver": {}, "ids": [ID]},
+    {"receiver": "r"},
+]
+
+
+@pytest.mark.parametrize("header", FORGED)
+def test_heartbeat__forged_header_in_hand__still_beats_and_tells_the_rest(header: dict[str, Any]) -> None:
+    true = Request(request_dict={"events": {"using": "default", "receiver": "true", "ids": [ID]}})
+    forged = Request(request_dict={"events": header})
+    celery_state.reserved_requests.update([true, forged])
+    try:
+        assert beating(lambda: Worker.objects.filter(pk=who(), held=[["true", ID]]).exists())
+    finally:
+        celery_state.reserved_requests.difference_update([true, forged])
+        connection.close()
+
+
+def test_named__whatever_a_header_says() -> None:
+    assert [str(event) for _, event in named("r", [ID])] == [ID]
+    for receiver, ids in ((None, [ID]), ("r", None), ("r", [1]), ("r", ["x"]), ("r", {}), ("r", ID)):
+        assert named(receiver, ids) == []
