@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import django
 import pytest
 from django.contrib.auth.models import Group, User
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
@@ -325,7 +326,10 @@ def test_arguments__field_that_cannot_travel_fails_no_save(offloaded: Offloaded)
     with captured_events() as events:
         person.score = F("score") + 1  # type: ignore[assignment]  # Django's way to count in the database
         person.save()
-    assert "score" not in events[0].envelope.data["instance"]
+    if django.VERSION < (6, 0):
+        assert "score" not in events[0].envelope.data["instance"]
+    else:
+        assert events[0].envelope.data["instance"]["score"] == 2
     person.refresh_from_db()
     assert person.score == 2
 

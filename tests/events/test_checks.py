@@ -288,6 +288,7 @@ def test_w005__sqlite_without_immediate(monkeypatch: pytest.MonkeyPatch, options
     assert levels() == [checks.WARNING]
 
 
+@pytest.mark.django_db(databases=["default", "other"])  # Django 6.1 asks each what it can
 def test_sender__that_no_app_has_is_found_by_django(offloaded: Offloaded) -> None:
     from django.apps import apps
 

@@ -92,5 +92,7 @@ def test_database_file__none_for_a_database_in_memory(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert database_file(ALIAS) == database
-    monkeypatch.setitem(connections[ALIAS].settings_dict, "NAME", ":memory:")
-    assert database_file(ALIAS) is None
+    # Undone at once: the fixture's close() does nothing for a database in memory.
+    with monkeypatch.context() as patch:
+        patch.setitem(connections[ALIAS].settings_dict, "NAME", ":memory:")
+        assert database_file(ALIAS) is None
