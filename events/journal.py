@@ -48,14 +48,20 @@ class Journal:
         self.armed: set[tuple[str | None, ...]] = set()
 
     def append(self, emission: Emission) -> None:
+        connection = self.connection
+        if connection.closed_in_transaction:
+            # The database rolls this transaction back, and Django will call neither rollback() nor close().
+            emission.dropped = True
+            return
+        # Asked before anything is kept: it connects, and may fail.
+        autocommit = connection.in_atomic_block or connection.get_autocommit()
         self.pending.append(emission)
         self.unwritten += 1
-        connection = self.connection
         if connection.in_atomic_block:
             self._arm()
             if self.unwritten >= FLUSH_EVERY and not connection.needs_rollback:
                 self.flush()
-        elif connection.get_autocommit():
+        elif autocommit:
             # No transaction is open: the emission is one of its own.
             self._flush_alone()
             self.settle()

@@ -14,7 +14,7 @@ from django.contrib.auth.models import Group, User
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.core import signals as core
 from django.core.management import call_command
-from django.db import connection, transaction
+from django.db import close_old_connections, connection, transaction
 from django.db.migrations.loader import MigrationLoader
 from django.db.models import F
 from django.db.models.signals import m2m_changed, post_delete, post_migrate, post_save
@@ -227,8 +227,13 @@ def test_arguments__of_the_framework_that_cannot_travel_are_withheld(
     offloaded: Offloaded, rf: RequestFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
     offloaded(receive, core.request_started)
-    with captured_events() as events:
-        core.request_started.send(sender=Client, environ=rf.get("/?q=planted").environ)
+    # As the test client does: it would close the connection in the test's own transaction.
+    core.request_started.disconnect(close_old_connections)
+    try:
+        with captured_events() as events:
+            core.request_started.send(sender=Client, environ=rf.get("/?q=planted").environ)
+    finally:
+        core.request_started.connect(close_old_connections)
     [event] = events
     assert event.type == "django.request_started"
     assert event.arguments == {}

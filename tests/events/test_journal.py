@@ -16,6 +16,7 @@ from events.journal import Journal, journal_of
 from events.models import EventRecord
 from events.outbox import FLUSH_EVERY, Emission
 from tests.shop.models import Item
+from tests.shop.signals import bought
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -176,6 +177,16 @@ def test_connection_closed_in_a_transaction__takes_the_event_along() -> None:
         save()
         connection.close()
     assert subjects() == []
+    assert [save()] == subjects()
+
+
+def test_emitted_after_the_connection_was_closed_in_a_transaction__is_lost_with_it() -> None:
+    item = Item.objects.create(title="before")
+    EventRecord.objects.all().delete()
+    with transaction.atomic():
+        connection.close()
+        bought.send(sender=Item, item=item, amount=1)
+    # It doesn't come along with the next transaction either.
     assert [save()] == subjects()
 
 
