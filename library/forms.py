@@ -38,6 +38,12 @@ class BookForm(forms.ModelForm):
         self.fields["cover"].help_text = f"JPEG, PNG, WebP or GIF, {megabytes:g} MB at most."
         self.fields["categories"].help_text = f"Up to {settings.categories_per_book}."
 
+    def clean_title(self) -> str:
+        return " ".join(self.cleaned_data["title"].split())
+
+    def clean_author(self) -> str:
+        return " ".join(self.cleaned_data["author"].split())
+
     def clean_categories(self) -> QuerySet[Category]:
         chosen: QuerySet[Category] = self.cleaned_data["categories"]
         limit = library_settings().categories_per_book

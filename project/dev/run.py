@@ -115,7 +115,8 @@ def supervise(commands: dict[str, list[str]]) -> int:
 def run() -> int:
     configure()
     with start_broker(Path(os.environ["VAR_DIR"]) / "broker", broker_port()) as broker:
-        print(f"Broker: {broker.origin}", flush=True)
+        # As a second terminal needs it, for `manage.py events …` or another worker.
+        print(f"Broker: {broker.origin}, REDIS_URL={broker.url}", flush=True)
         os.environ["REDIS_URL"] = broker.url
         manage("migrate")
         manage("demo_data")

@@ -48,6 +48,16 @@ def test_add__makes_a_book_with_cover_and_categories(reader_client: Client, read
     assert book.cover.storage.exists("covers/cover.png")
 
 
+def test_add_and_edit__spaces_in_title_and_author_are_collapsed(reader_client: Client) -> None:
+    spaced = {"title": "  A   long  Rain ", "author": " Ines   Petrov "}
+    reader_client.post(ADD, spaced)
+    book = Book.objects.get()
+    assert (book.title, book.author) == ("A long Rain", "Ines Petrov")
+    reader_client.post(url("edit", book), {**spaced, "title": "A   short Rain"})
+    book.refresh_from_db()
+    assert book.title == "A short Rain"
+
+
 def test_add__says_what_is_missing_and_keeps_what_was_typed(reader_client: Client) -> None:
     response = reader_client.post(ADD, {"author": "Ines", "title": " "})
     assert response.status_code == 422
