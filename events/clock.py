@@ -12,6 +12,9 @@ from django.db.models.functions import Now
 
 from events.models import Delivery
 
+# Seconds until the relay looks for what was published, sent or begun, and hasn't been heard of.
+LOOK_AFTER = 15
+
 
 def after(seconds: float) -> Expression:
     """An expression: the database's now, plus `seconds`."""

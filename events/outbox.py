@@ -10,11 +10,9 @@ from uuid import UUID
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Field
 
-from events.clock import after_sql
+from events.clock import LOOK_AFTER, after_sql
 from events.models import EventRecord
 
-# Seconds after which the relay looks whether what the emitter published itself has arrived.
-LOOK_AFTER = 15
 FLUSH_EVERY = 500
 
 _FIELDS = tuple(

@@ -10,9 +10,8 @@ import dataclasses
 from django.db import transaction
 from django.db.models.functions import Now
 
-from events.clock import after
+from events.clock import LOOK_AFTER, after
 from events.crashpoints import crashpoint
-from events.delivery.claim import LOOK_AFTER
 from events.delivery.decoding import Item
 from events.delivery.loose import give_back
 from events.delivery.running import Run

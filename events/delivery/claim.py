@@ -10,13 +10,10 @@ from django.db import IntegrityError, connections
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from events.clock import after
+from events.clock import LOOK_AFTER, after
 from events.delivery.decoding import Item
 from events.identity import who
 from events.models import Delivery, EventRecord, State
-
-# Seconds until the relay looks whether what a worker committed to begin is still with it.
-LOOK_AFTER = 15
 
 
 class AlreadyRecorded(Exception):

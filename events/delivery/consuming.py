@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from django.db import transaction
@@ -61,15 +62,7 @@ def _with_envelopes(items: Sequence[Item], using: str) -> list[Item]:
         return list(items)
     stored = dict(EventRecord.objects.using(using).filter(pk__in=absent).values_list("pk", "envelope"))
     return [
-        item
-        if item.envelope
-        else Item(
-            event_id=item.event_id,
-            attempt=item.attempt,
-            envelope=stored.get(item.event_id, ""),
-            recorded=item.recorded,
-        )
-        for item in items
+        item if item.envelope else replace(item, envelope=stored.get(item.event_id, "")) for item in items
     ]
 
 

@@ -10,15 +10,13 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
 from events import pauses, transport
-from events.clock import after
+from events.clock import LOOK_AFTER, after
 from events.crashpoints import crashpoint
 from events.message import Message, inline
 from events.models import Delivery, EventRecord, State
 from events.registry import registry
 from events.timing import limits
 
-# Seconds until what was sent is looked for.
-LOOK_AFTER = 15
 # Events in a message of a receiver that this process hasn't imported.
 _BATCH = 100
 

@@ -12,12 +12,11 @@ from django.db import connections, transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from events.clock import after
+from events.clock import LOOK_AFTER, after
 from events.models import Delivery, State
 from events.relay.workers import Pair
 
-# Seconds between looks at what is in sight, and until the second look at what is not (longer than a beat).
-LOOK_AGAIN = 15
+# Seconds until the second look at what is not in sight: longer than a beat.
 LOOK_TWICE = 6
 BATCH = 1000
 
@@ -38,7 +37,7 @@ def _examined(using: str, due: list[Delivery], somewhere: frozenset[Pair]) -> in
     seen = {row.pk for row in in_sight}
     unseen = [row for row in due if row.pk not in seen]
     lost = [row for row in unseen if row.suspect_at is not None]
-    _update(using, in_sight, next_at=after(LOOK_AGAIN), suspect_at=None)
+    _update(using, in_sight, next_at=after(LOOK_AFTER), suspect_at=None)
     _update(
         using, [row for row in unseen if row.suspect_at is None], next_at=after(LOOK_TWICE), suspect_at=Now()
     )

@@ -8,7 +8,7 @@ from django.db import OperationalError, connections, transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from events.clock import after
+from events.clock import LOOK_AFTER, after
 from events.crashpoints import crashpoint
 from events.delivery.trouble import PATIENCE, is_lock_timeout, limit_waiting
 from events.models import Delivery, EventRecord, State
@@ -16,8 +16,6 @@ from events.relay.workers import Pair
 
 # Events of one transaction: a lock is held for a fraction of a second.
 BATCH = 500
-# Seconds until what was published is looked for.
-LOOK_AFTER = 15
 
 
 def materialise(using: str, held: frozenset[Pair]) -> int:
