@@ -1,13 +1,8 @@
-"""Open while the broker does not answer: the emitting request asks here, and never waits for it.
-
-One thread probes off the request path and closes it when the broker answers again.
-"""
+"""Open while the broker takes no messages: emitters ask here, and leave their events to the relay."""
 
 from __future__ import annotations
 
 import logging
-import os
-import threading
 import time
 from collections.abc import Callable
 
@@ -15,41 +10,46 @@ logger = logging.getLogger("events")
 
 # Seconds between probes: how long, at most, deliveries take the relay's way after the broker is back.
 PROBE_EVERY = 1.0
+# The same, for a broker that satisfies the probe and fails at the next publish, again and again.
+PROBE_LONGEST = 30.0
 
 
 class Breaker:
+    """`probe()` raises as long as the broker would not take a message."""
+
     def __init__(self, probe: Callable[[], None], every: float = PROBE_EVERY) -> None:
         self._probe = probe
         self._every = every
-        self._lock = threading.Lock()
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """As in a new process, which has no opinion of the broker yet."""
         self._open = False
-        # A fork carries the state over, but not the thread that would change it.
-        self._pid = os.getpid()
+        # Seconds before each probe of the next opening.
+        self.wait = self._every
 
     def is_closed(self) -> bool:
-        if self._open and self._pid != os.getpid():
-            self._open = False
         return not self._open
 
-    def trip(self, error: Exception) -> None:
-        with self._lock:
-            if self._open and self._pid == os.getpid():
-                return
-            self._open, self._pid = True, os.getpid()
-        logger.warning("events.breaker state=open error=%r remedy='the relay publishes what waits'", error)
-        try:
-            threading.Thread(target=self._watch, name="events-breaker", daemon=True).start()
-        except RuntimeError:
-            # No thread can be started, so nobody would close it: the next commit asks the broker again.
-            self._open = False
+    def worked(self) -> None:
+        """A publish succeeded: the next opening is a new trouble."""
+        self.wait = self._every
 
-    def _watch(self) -> None:
+    def outlast(self, error: Exception) -> None:
+        """Open it for this error, and probe until it can be closed: for a thread that nobody waits for."""
+        self._open = True
+        # kombu's own error about a pipeline says nothing of what the broker said.
+        reason = error.__cause__ or error
+        logger.warning("events.breaker state=open error=%r remedy='the relay publishes what waits'", reason)
         while self._open:
-            time.sleep(self._every)
+            time.sleep(self.wait)
             try:
                 self._probe()
-            except Exception as error:  # noqa: BLE001 - whatever it says, the broker is not back
-                logger.debug("events.breaker state=open error=%r", error)
+            except Exception as still:  # noqa: BLE001 - whatever it says, the broker is not back
+                logger.debug("events.breaker state=open error=%r", still)
             else:
                 self._open = False
+        # If the next publish fails even so, the probe knows too little: it would close in vain each time, and each
+        # time cost a publish and two lines of log.
+        self.wait = min(self.wait * 2, PROBE_LONGEST)
         logger.warning("events.breaker state=closed")

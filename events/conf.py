@@ -23,7 +23,7 @@ class Settings:
     REQUEST_HEADERS: tuple[str, ...] = ("User-Agent", "Accept-Language")
     # Bytes of one envelope; a larger one stays in the outbox and its message carries the id alone.
     MAX_INLINE_BYTES: int = 64 * 1024
-    # Days a finished event is kept.
+    # Days a finished event is kept, and a refusal; a task result, where Celery's result_expires is not set.
     RETENTION_DAYS: float = 30.0
     # Days after which a dead letter is reported as forgotten by `manage.py events status`.
     MAX_DEAD_LETTER_AGE: float = 14.0
@@ -35,7 +35,7 @@ class Settings:
     TIME_LIMIT: float = 300.0
     # Messages waiting in a queue from which on the emitter leaves its events to the relay.
     WINDOW: int = 64
-    # Seconds the emitting request waits for the broker before it leaves its events to the relay.
+    # Seconds a publish may take before commits leave their events to the relay. No request waits for it.
     PUBLISH_TIMEOUT: float = 0.2
 
 

@@ -29,6 +29,7 @@ NAMES = frozenset(
         "relay.materialised",
         "relay.marked_sent",
         "relay.published",
+        "prune.halfway",
     }
 )
 

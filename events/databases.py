@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, timedelta
+
 from django.db import DEFAULT_DB_ALIAS, connections, router
 
 from events.conf import settings
@@ -25,3 +27,16 @@ def outbox_for(using: str | None) -> str:
     if using is not None and using in outbox_aliases():
         return using
     return DEFAULT_DB_ALIAS
+
+
+def clock_is_off(using: str) -> timedelta:
+    """By how much the database's own now differs from what Django takes it for; MySQL's has the session's time zone."""
+    connection = connections[using]
+    if connection.vendor != "mysql" or connection.timezone is None:
+        return timedelta()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT UTC_TIMESTAMP(6), CURRENT_TIMESTAMP(6)")
+        utc, written = cursor.fetchone()
+    expected = utc.replace(tzinfo=UTC).astimezone(connection.timezone).replace(tzinfo=None)
+    off: timedelta = written - expected
+    return off

@@ -12,6 +12,7 @@ from django.dispatch import Signal
 
 from events.backoff import Backoff
 from events.exceptions import InvalidOffload
+from events.message import MOST_EVENTS
 from events.registry import Receiver
 from events.signal_names import instead_of, is_named, signal_name
 
@@ -101,6 +102,8 @@ def _problems(receiver: Receiver) -> Iterator[str]:
         yield f"retry={receiver.retry!r} must be a Backoff: retry=Backoff(tries=5)."
     if not _is_whole(receiver.batch) or receiver.batch < 1:
         yield f"batch={receiver.batch!r}: a message carries at least one event."
+    elif receiver.batch > MOST_EVENTS:
+        yield f"batch={receiver.batch!r}: a message carries at most {MOST_EVENTS} events."
     if receiver.missing not in ("skip", "retry", "none"):
         yield f"missing={receiver.missing!r} is none of 'skip', 'retry', 'none'."
     limit = receiver.time_limit

@@ -21,6 +21,10 @@ class InvalidEvent(EventsError, TypeError):
     """An event was declared or sent with fields that don't fit its declaration."""
 
 
+class MissingUpcaster(EventsError, LookupError):
+    """An event is older than its declaration, and no upcaster leads from its version to the next."""
+
+
 class UnknownReceiver(EventsError, LookupError):
     """This process has imported no receiver of that name."""
 

@@ -1,15 +1,17 @@
 """Publishing right after the commit, where the broker answers and its queue is short.
 
-Everything else is the relay's: it packs across commits, and it sees what got lost here.
+Everything else is the relay's: it packs across commits, and it sees what got lost here. The emitter decides and
+goes on; a thread of its own talks to the broker: see docs/decisions/0006-publishers-budget.md.
 """
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from events import pauses, transport
@@ -19,27 +21,29 @@ from events.message import Message, inline
 from events.outbox import Emission
 from events.registry import registry
 from events.timing import limits
+from events.transport import Courier
 
 logger = logging.getLogger("events")
 
 # Seconds a queue's length is believed.
 _DEPTH_FRESH = 0.1
-
-
-class SlowBroker(Exception):
-    """It answers, but too late for a request to wait for it at every commit."""
+# Seconds the broker may take for one answer. Only the courier waits for it.
+_ANSWER = 1.0
+# Seconds a process that ends waits for what it committed last, unless the broker fails before; the relay would
+# need some twenty.
+_AT_EXIT = 10.0
 
 
 class FastPath:
     def __init__(self) -> None:
-        self.breaker = Breaker(transport.probe)
+        self.courier = Courier(self._deliver, self._recover)
+        self.breaker = Breaker(self._probe)
         self._suspended = 0
         self._depths: dict[str, tuple[float, int]] = {}
-        self._warm = 0
 
     def choose(self, emission: Emission, using: str) -> list[str]:
         """Asks neither broker nor database: it runs inside the emitter's transaction."""
-        if self._suspended or not self.breaker.is_closed():
+        if self._suspended or not self.flows():
             return []
         paused = pauses.known(using)
         return [
@@ -48,46 +52,72 @@ class FastPath:
             if name in registry and self._is_short(queue) and not paused.cover(name, queue)
         ]
 
+    def flows(self) -> bool:
+        """Whether the broker takes messages, and in time, as far as this process knows."""
+        return self.breaker.is_closed() and not self.courier.is_late(settings.PUBLISH_TIMEOUT)
+
     def publish(self, emissions: Sequence[Emission], using: str) -> None:
-        if self._suspended or not self.breaker.is_closed():
+        """Returns at once: the courier talks to the broker."""
+        if self._suspended:
             return
         try:
-            messages = _pack(emissions, using)
-            started = time.monotonic()
-            if messages:
-                transport.publish(messages, timeout=settings.PUBLISH_TIMEOUT)
-            self._measure({queue for emission in emissions for queue in emission.receivers.values()}, started)
+            if emissions:
+                queues = {queue for emission in emissions for queue in emission.receivers.values()}
+                self.courier.take(_pack(emissions, using), queues)
+            # Also where nothing is published: else a pause, once known, would never be seen to end.
             pauses.current(using)
-        except SlowBroker as error:
-            # Its connections are sound: new ones would take the longest of all.
-            self.breaker.trip(error)
-        except Exception as error:  # noqa: BLE001 - the emitter's work is committed: nothing may fail it now
-            self.breaker.trip(error)
-            transport.reset()
+        except Exception:
+            # The emitter's work is committed: nothing may fail it now, and the relay finds the events.
+            logger.exception("events.fast_path remedy='the relay publishes what waits'")
+
+    def finish(self, seconds: float = _AT_EXIT) -> bool:
+        """Wait until all that was published is handed over, but not for a broker that fails; whether it is."""
+        return self.courier.finish(seconds)
 
     @contextmanager
     def suspended(self) -> Iterator[None]:
         """Within it nothing is published from any thread: all is left to the relay."""
         self._suspended += 1
         try:
+            self.finish()
             yield
         finally:
             self._suspended -= 1
 
-    def _is_short(self, queue: str) -> bool:
-        _, depth = self._depths.get(queue, (0.0, 0))
-        return depth < settings.WINDOW
+    def begin_anew(self) -> None:
+        """For a fork: it has its parent's memory, but neither its threads nor its connections."""
+        self.courier.begin_anew()
+        self.breaker.begin_anew()
+        self._depths = {}
 
-    def _measure(self, queues: set[str], started: float) -> None:
+    def _is_short(self, queue: str) -> bool:
+        measured, depth = self._depths.get(queue, (0.0, 0))
+        if depth < settings.WINDOW:
+            return True
+        now = time.monotonic()
+        if now - measured > _DEPTH_FRESH:
+            # Nothing is published into a long queue, so nobody else would see it become short.
+            self._depths[queue] = (now, depth)
+            self.courier.take((), (queue,))
+        return False
+
+    def _deliver(self, messages: Sequence[Message], queues: Collection[str]) -> None:
+        if messages:
+            transport.publish(messages, timeout=_ANSWER)
+            self.breaker.worked()
         for queue in queues:
-            now = time.monotonic()
-            if self._warm == os.getpid() and now - started > settings.PUBLISH_TIMEOUT / 2:
-                raise SlowBroker(f"The broker took {now - started:.3f} s of an emitter's time.")
-            measured, _ = self._depths.get(queue, (-1.0, 0))
-            if now - measured > _DEPTH_FRESH:
-                self._depths[queue] = (now, transport.depth(queue, settings.PUBLISH_TIMEOUT))
-        # A process's first time is its own: it imports and connects.
-        self._warm = os.getpid()
+            measured, _ = self._depths.get(queue, (float("-inf"), 0))
+            if not messages or time.monotonic() - measured > _DEPTH_FRESH:
+                self._depths[queue] = (time.monotonic(), transport.depth(queue, _ANSWER))
+
+    def _recover(self, error: Exception) -> None:
+        # Its own connections may be dead, or have half an answer in them; a relay in this process has others.
+        transport.reset(_ANSWER)
+        self.breaker.outlast(error)
+
+    def _probe(self) -> None:
+        with self.courier.talking:
+            transport.probe()
 
 
 def _pack(emissions: Sequence[Emission], using: str) -> list[Message]:
@@ -117,3 +147,11 @@ def _message(name: str, queue: str, using: str, some: Sequence[Emission]) -> Mes
 
 
 fast_path = FastPath()
+
+# A fork in the middle of a conversation would inherit locks that nobody holds.
+os.register_at_fork(
+    before=fast_path.courier.hold_for_fork,
+    after_in_parent=fast_path.courier.release_after_fork,
+    after_in_child=fast_path.begin_anew,
+)
+atexit.register(fast_path.finish)

@@ -13,6 +13,8 @@ from events.ids import uuid7
 from events.signing import sign, verify
 
 HEADER = "events"
+# Events of one message, whatever a receiver's `batch`: more are nobody's of ours, and not even looked at.
+MOST_EVENTS = 10_000
 
 T = TypeVar("T")
 
@@ -35,6 +37,8 @@ class Message:
     def header(self) -> dict[str, Any]:
         return {
             "receiver": self.receiver,
+            # Signed, and not taken from where the message lay: a delivery that fails waits for this queue again.
+            "queue": self.queue,
             "using": self.using,
             "ids": list(self.ids),
             "attempts": list(self.attempts),
@@ -44,15 +48,16 @@ class Message:
 
     def _signed(self) -> Sequence[str]:
         numbers = ",".join(map(str, self.attempts))
-        return (self.receiver, self.id, self.using, f"{self.careful}", numbers, *self.ids, *self.envelopes)
+        named = (self.receiver, self.queue, self.id, self.using)
+        return (*named, f"{self.careful}", numbers, *self.ids, *self.envelopes)
 
     @classmethod
-    def received(cls, header: Any, envelopes: Sequence[str], *, task: str, id: str, queue: str) -> Message:
+    def received(cls, header: Any, envelopes: Sequence[str], *, task: str, id: str) -> Message:
         """Raises `Refused` where it isn't, to the letter, a message that a holder of our key published for `task`."""
         try:
             message = cls(
                 receiver=_of(str, header["receiver"]),
-                queue=queue,
+                queue=_of(str, header["queue"]),
                 using=_of(str, header["using"]),
                 ids=_all_of(str, header["ids"]),
                 envelopes=_all_of(str, envelopes),
@@ -68,6 +73,8 @@ class Message:
         return message
 
     def _check(self, signature: str, task: str) -> None:
+        if len(self.ids) > MOST_EVENTS:
+            raise Refused(f"it names {len(self.ids)} events, and no message carries more than {MOST_EVENTS}")
         if self.receiver != task:
             raise Refused(f"it is signed for {self.receiver!r} and was aimed at {task!r}")
         if not len(self.ids) == len(self.envelopes) == len(self.attempts):
@@ -97,7 +104,8 @@ def _all_of(kind: type[T], values: Any) -> tuple[T, ...]:
 def named(receiver: Any, ids: Any) -> list[tuple[str, UUID]]:
     """The deliveries that an unverified header names; none where no message of the bus has such a one."""
     try:
-        return [(_of(str, receiver), UUID(each)) for each in _all_of(str, ids)]
+        few = [] if len(ids) > MOST_EVENTS else _all_of(str, ids)
+        return [(_of(str, receiver), UUID(each)) for each in few]
     except (TypeError, ValueError):
         return []
 

@@ -6,7 +6,9 @@ import uuid
 from typing import ClassVar
 
 from django.db import models
+from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
+from django.db.models.lookups import In
 
 
 class State(models.TextChoices):
@@ -19,6 +21,10 @@ class State(models.TextChoices):
 
 
 UNFINISHED = (State.WAITING, State.SENT, State.RUNNING)
+# The same for a filter, in literal words: SQLite uses a partial index only for a query that says its condition so,
+# and reads the whole table for one that says it in parameters.
+# A lookup: any other condition Django compares with true on MySQL, which then reads the whole table.
+IS_UNFINISHED = In(models.F("state"), [RawSQL(f"'{state}'", ()) for state in UNFINISHED])  # noqa: S611 - our own words
 FINISHED = (State.DONE, State.SKIPPED, State.DEAD)
 
 
@@ -35,7 +41,7 @@ class EventRecord(models.Model):
     # Names of those whose messages the emitter publishes itself, right after the commit.
     published: models.JSONField[list[str], list[str]] = models.JSONField(default=list)
     envelope = models.TextField()
-    emitted_at = models.DateTimeField(db_default=Now(), db_index=True)
+    emitted_at = models.DateTimeField(db_default=Now())
     # When the relay has to look at it; NULL: nothing left for the relay to do here.
     next_at = models.DateTimeField(null=True)
 
@@ -48,6 +54,8 @@ class EventRecord(models.Model):
                 fields=["next_at"], name="offload_event_due", condition=models.Q(next_at__isnull=False)
             ),
             models.Index(fields=["type", "emitted_at"], name="offload_event_type"),
+            # By age, and on from any row of it: all events of one transaction are of the same age.
+            models.Index(fields=["emitted_at", "id"], name="offload_event_age"),
         ]
 
     def __str__(self) -> str:
@@ -159,10 +167,13 @@ class PausedReceiver(models.Model):
 
 
 class Refusal(models.Model):
-    """A message a worker would not run: forged, altered, unknown or of a pruned event."""
+    """Messages a worker would not run: forged, altered, unknown or of a pruned event. See events.delivery.refusing."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    # The first of them and the last, whose id and worker are kept.
+    first_at = models.DateTimeField(db_default=Now())
     at = models.DateTimeField(db_default=Now(), db_index=True)
+    count = models.PositiveBigIntegerField(default=1)
     reason = models.CharField(max_length=300)
     receiver = models.CharField(max_length=200, blank=True)
     message_id = models.CharField(max_length=200, blank=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import typing
+import weakref
 from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, cast
 
@@ -13,6 +15,7 @@ from django.dispatch import Signal
 from events.exceptions import InvalidEvent
 from events.field_types import matches, shown
 from events.serializers import is_sensitive
+from events.upcasting import Fields, U, Upcasters
 
 P = ParamSpec("P")
 
@@ -21,6 +24,15 @@ _NAME = 200
 
 # Arguments of every signal: the sender, and the database alias whose transaction the event belongs to.
 _RESERVED = frozenset({"sender", "signal", "using", "event"})
+
+
+# The declaration of each name; the latest, where tests declare one again.
+_named: weakref.WeakValueDictionary[str, Event[Any]] = weakref.WeakValueDictionary()
+
+
+def declared(name: str) -> Event[Any] | None:
+    """The event called `name`, if this process has imported its declaration."""
+    return _named.get(name)
 
 
 class Event(Signal, Generic[P]):
@@ -46,13 +58,17 @@ class Event(Signal, Generic[P]):
         _check_declaration(name, version, use_caching)
         self.name = name
         self.version = version
-        self.optional: frozenset[str] = frozenset()
+        # Field → default, of those that may be left out.
+        self.defaults: dict[str, Any] = {}
         # None: undeclared, takes anything.
         declared = {**(fields or {}), **named_fields}
         self._fields: dict[str, Any] | None = declared if name or declared else None
         self._function: Callable[..., Any] | None = None
         self._resolved = False
+        self._upcasters = Upcasters(repr(self), version)
         self._check_names()
+        if name:
+            _named[name] = self
 
     @classmethod
     def declared_by(cls, function: Callable[P, None], name: str, version: int, use_caching: bool) -> Event[P]:
@@ -63,9 +79,60 @@ class Event(Signal, Generic[P]):
             )
         made: Any = cls(name, version=version, use_caching=use_caching, fields=dict.fromkeys(parameters, Any))
         made._function = function
-        made.optional = frozenset(n for n, p in parameters.items() if p.default is not p.empty)
+        made.defaults = {n: p.default for n, p in parameters.items() if p.default is not p.empty}
         made.__doc__ = function.__doc__
         return cast("Event[P]", made)
+
+    @property
+    def optional(self) -> frozenset[str]:
+        return frozenset(self.defaults)
+
+    def upcast(self, version: int, /) -> Callable[[U], U]:
+        """Decorate the function that turns the fields of `version` into those of the next: 1 → 2, 2 → 3, ….
+
+        It runs on a worker, each time it reads an event that was emitted as that version. It is given a dict,
+        field → value, which it may change, and returns one; after the last step the fields are checked like
+        those of a `send`. Values are as they were sent. A model instance has its key loaded and nothing else:
+        reading more of it is a query of its own. The instances that are returned are fetched afterwards, those
+        of a whole batch in one query, so `Book(pk=fields.pop("book_id"))` is enough to return one. (A model
+        that has been removed since comes as a reference, with `model` and `pk`, to be dropped or replaced.)
+        What it raises fails the delivery: it is tried again, and ends as a dead letter. So it should depend on
+        nothing but the fields, and stay until no event of `version` is left.
+
+        Raises `InvalidEvent` at import for a version that isn't an older one, and for a second function.
+        """
+
+        def register(function: U) -> U:
+            self._upcasters.add(version, function)
+            return function
+
+        return register
+
+    def versions_without_upcaster(self) -> list[int]:
+        return self._upcasters.missing()
+
+    def current(self, fields: Fields, version: int) -> Fields:
+        """The fields of an event that was emitted as `version`, as this declaration has them.
+
+        A field that it lacks and that has a default gets it. Raises `MissingUpcaster`, what an upcaster
+        raises, and `InvalidEvent` where the upcasters' result doesn't fit the declaration.
+        """
+        if version < self.version:
+            fields = self._upcasters.applied(fields, version)
+            self._check_upcast(fields, version)
+        absent = self.defaults.keys() - fields.keys()
+        return (
+            {**fields, **{field: copy.copy(self.defaults[field]) for field in absent}} if absent else fields
+        )
+
+    def _check_upcast(self, fields: Fields, version: int) -> None:
+        if self._fields is None:
+            return
+        try:
+            self._check(fields)
+        except InvalidEvent as error:
+            error.add_note(f"After the upcasters from version {version} to {self.version}.")
+            raise
 
     @property
     def fields(self) -> dict[str, Any]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from celery import Task, shared_task
+from celery.exceptions import Ignore
 from django.db import DEFAULT_DB_ALIAS
 
 from events.delivery.consuming import Tally, consume
-from events.delivery.failing import refuse
+from events.delivery.receiving import received
+from events.delivery.refusing import refuse
+from events.delivery.returning import return_message
 from events.exceptions import Refused, UnknownReceiver
-from events.message import HEADER, Message
+from events.message import HEADER
 from events.registry import Receiver, registry
 
 
@@ -23,6 +26,8 @@ class ReceiverTask(Task):  # type: ignore[misc]  # celery ships no types
     reject_on_worker_lost = False
     acks_on_failure_or_timeout = True
     ignore_result = False
+    # What began is on the delivery's record; and who forges messages must not leave a row for each of them.
+    track_started = False
     # Ours are kept in the database: see events.backoff.
     max_retries = 0
 
@@ -40,15 +45,17 @@ def _register(receiver: Receiver) -> None:
 def deliver(task: Any, *envelopes: str) -> dict[str, int]:
     """Work off a message; the counts of what became of its deliveries, as task results show them."""
     request = task.request
-    header = request.get(HEADER) or {}
     try:
-        queue = (request.delivery_info or {}).get("routing_key", "")
-        message = Message.received(header, envelopes, task=task.name, id=request.id, queue=queue)
-        tally = consume(message)
-    except (Refused, UnknownReceiver) as error:
+        message = received(request.get(HEADER), envelopes, task=task.name, id=request.id)
+    except Refused as error:
         refuse(DEFAULT_DB_ALIAS, str(error), receiver=task.name, message_id=request.id or "")
-        return {"refused": 1}
-    return summary(tally)
+        # No result: its sender, who is nobody of ours, chose the id of that row.
+        raise Ignore from error
+    try:
+        return summary(consume(message))
+    except UnknownReceiver:
+        # Disconnected since this process registered its task.
+        return {"elsewhere": return_message(message)}
 
 
 def summary(tally: Tally) -> dict[str, int]:

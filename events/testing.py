@@ -84,7 +84,7 @@ def _due_messages(using: str) -> list[Message]:
 def _round_trip(message: Message) -> Message:
     """As a worker gets it: through JSON, verified."""
     header, envelopes = json.loads(json.dumps([message.header(), message.envelopes]))
-    return Message.received(header, envelopes, task=message.receiver, id=message.id, queue=message.queue)
+    return Message.received(header, envelopes, task=message.receiver, id=message.id)
 
 
 def _add(totals: Drained, tallies: Sequence[Tally]) -> Drained:

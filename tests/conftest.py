@@ -95,4 +95,5 @@ def database_url() -> str:
     login = f"{quote(of['USER'])}:{quote(of['PASSWORD'])}@" if of["USER"] else ""
     host = quote(of["HOST"], safe="")
     port = f":{of['PORT']}" if of["PORT"] else ""
-    return f"postgres://{login}{host}{port}/{of['NAME']}"
+    scheme = {"postgresql": "postgres", "mysql": "mysql"}[connection.vendor]
+    return f"{scheme}://{login}{host}{port}/{of['NAME']}"

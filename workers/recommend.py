@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import sqrt
 
 from django.contrib.auth import get_user_model
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Count, F, Max, Q
 
 from library.models import Book, Category, Reading, Recommendation
@@ -49,7 +49,9 @@ def refresh(user_id: int) -> None:
     """Store the reader's recommendations as they are now: whoever comes last has seen the latest readings."""
     with transaction.atomic():
         # The reader's row is the lock: two workers would each store a half. None: deleted, nothing to do.
-        users = get_user_model()._default_manager.select_for_update(no_key=True)
+        # MySQL locks the key too, and with it whoever writes a row that refers to the reader.
+        no_key = connection.features.has_select_for_no_key_update
+        users = get_user_model()._default_manager.select_for_update(no_key=no_key)
         if users.filter(pk=user_id).first() is not None:
             store(user_id, suggest(user_id))
 
@@ -73,8 +75,13 @@ def store(user_id: int, suggestions: Collection[Suggestion]) -> None:
         Recommendation(user_id=user_id, book_id=s.book_id, score=s.score, reason=s.reason)
         for s in suggestions
     ]
+    # MySQL names no constraint: there any that is violated is meant.
+    named = connection.features.supports_update_conflicts_with_target
     Recommendation.objects.bulk_create(
-        rows, update_conflicts=True, unique_fields=["user", "book"], update_fields=["score", "reason"]
+        rows,
+        update_conflicts=True,
+        unique_fields=["user", "book"] if named else None,
+        update_fields=["score", "reason"],
     )
 
 

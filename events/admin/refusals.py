@@ -8,5 +8,5 @@ from events.models import Refusal
 
 @admin.register(Refusal)
 class RefusalAdmin(ReadOnlyAdmin):
-    list_display = ("at", "reason", "receiver", "worker")
-    fields = ("at", "reason", "receiver", "message_id", "worker")
+    list_display = ("at", "count", "reason", "receiver", "worker")
+    fields = ("first_at", "at", "count", "reason", "receiver", "message_id", "worker")

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from events.checks import celery_settings, databases, receivers, settings
+from events.checks import celery_settings, databases, receivers, settings, upcasters
 
-__all__ = ["celery_settings", "databases", "receivers", "settings"]
+__all__ = ["celery_settings", "databases", "receivers", "settings", "upcasters"]

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.core import checks
 from django.db import connections
 
-from events.databases import outbox_aliases
+from events.databases import clock_is_off, outbox_aliases
 
 
 @checks.register("offload")
-def check_databases(**kwargs: Any) -> list[checks.CheckMessage]:
+def check_databases(databases: Sequence[str] | None = None, **kwargs: Any) -> list[checks.CheckMessage]:
+    """`databases`: those that may be asked, with `manage.py check --database` and `migrate`."""
     known = [alias for alias in outbox_aliases() if alias in connections]
-    return [message for alias in known for message in _doubtful(alias)]
+    asked = [alias for alias in known if alias in (databases or ())]
+    return [
+        *(message for alias in known for message in _doubtful(alias)),
+        *(message for alias in asked for message in _wrong_clock(alias)),
+    ]
 
 
 def _doubtful(alias: str) -> Iterator[checks.CheckMessage]:
@@ -35,6 +40,29 @@ def _doubtful(alias: str) -> Iterator[checks.CheckMessage]:
             hint=f"Set DATABASES[{alias!r}]['OPTIONS']['transaction_mode'] = 'IMMEDIATE'.",
             id="offload.W005",
         )
+    if connection.vendor == "mysql" and _isolation(given) != "read committed":
+        yield checks.Warning(
+            f"DATABASES[{alias!r}] has an isolation_level other than 'read committed': MySQL then locks the gaps "
+            f"between rows, so that receivers wait for each other, and a claim sees events that were pruned before it.",
+            hint=f"Set DATABASES[{alias!r}]['OPTIONS']['isolation_level'] = 'read committed', Django's default.",
+            id="offload.W008",
+        )
+
+
+def _wrong_clock(alias: str) -> Iterator[checks.CheckMessage]:
+    off = clock_is_off(alias)
+    if off:
+        yield checks.Warning(
+            f"The clock of DATABASES[{alias!r}] is {off.total_seconds() / 3600:+g} h off: MySQL's now has the time "
+            f"zone of its session, and Django reads it as {connections[alias].timezone_name}. Where that zone has "
+            f"summer time, retries and the relay stand still for an hour when it ends.",
+            hint=f"Set DATABASES[{alias!r}]['OPTIONS']['init_command'] = \"SET time_zone = '+00:00'\".",
+            id="offload.W009",
+        )
+
+
+def _isolation(given: dict[str, Any]) -> str:
+    return str(given.get("OPTIONS", {}).get("isolation_level", "read committed")).lower()
 
 
 def _mode(given: dict[str, Any]) -> str:

@@ -12,15 +12,20 @@ from django.db.models.functions import Now
 
 from events.clock import LOOK_AFTER, after
 from events.crashpoints import crashpoint
+from events.delivery.claiming import refuse_unrecorded
 from events.delivery.decoding import Item
 from events.delivery.loose import give_back
 from events.delivery.running import Run
+from events.delivery.trouble import NotBegun
 from events.identity import who
 from events.models import Delivery, State
 
 
 def run_careful(run: Run, item: Item) -> None:
     state = _begin(run, item)
+    if state is None and refuse_unrecorded(run.claimer, [item]):
+        run.tally.refused += 1
+        return
     if state is not State.RUNNING:
         run.tally.failed(state)
         return
@@ -28,11 +33,10 @@ def run_careful(run: Run, item: Item) -> None:
     begun = dataclasses.replace(item, recorded=True)
     try:
         run.chunks([begun])
-    except Exception:
-        raise
-    except BaseException:
-        # A shutdown uses up no try.
-        give_back(run, [begun])
+    except BaseException as ending:
+        if isinstance(ending, NotBegun) or not isinstance(ending, Exception):
+            # A shutdown uses up no try.
+            give_back(run, [begun])
         raise
 
 

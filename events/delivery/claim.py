@@ -11,7 +11,9 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from events.clock import LOOK_AFTER, after
+from events.delivery.by_index import by_index
 from events.delivery.decoding import Item
+from events.delivery.isolation import assert_still_there
 from events.identity import who
 from events.models import Delivery, EventRecord, State
 
@@ -73,13 +75,14 @@ class Claimer:
             rows = rows.filter(state=State.RUNNING, message_id=self.message_id)
         else:
             rows = rows.filter(state=State.SENT, careful=False)
-        ours = [
-            replace(wanted[row.event_id], recorded=True)
-            for row in rows
-            if row.attempt == wanted[row.event_id].attempt
-        ]
-        if ours:
-            self._rows([item.event_id for item in ours]).update(**self._begun())
+        with by_index(self.using):
+            ours = [
+                replace(wanted[row.event_id], recorded=True)
+                for row in rows
+                if row.attempt == wanted[row.event_id].attempt
+            ]
+            if ours:
+                self._rows([item.event_id for item in ours]).update(**self._begun())
         return ours
 
     def _locked(self, ids: Sequence[UUID]) -> QuerySet[Delivery]:
@@ -108,10 +111,11 @@ class Claimer:
         """Take back, in the same transaction, the claims on `items` that we did not come to."""
         fresh = [item.event_id for item in items if not item.recorded]
         recorded = [item.event_id for item in items if item.recorded]
-        if fresh:
-            self._rows(fresh).delete()
-        if recorded:
-            self._rows(recorded).update(state=State.SENT)
+        with by_index(self.using):
+            if fresh:
+                self._rows(fresh).delete()
+            if recorded:
+                self._rows(recorded).update(state=State.SENT)
 
     def take_back(self, items: Sequence[Item]) -> None:
         """Claims that a receiver committed by ending their transaction: they would say done for ever."""
@@ -125,7 +129,8 @@ class Claimer:
 
     def finish(self, items: Sequence[Item]) -> int:
         """Record that they are done; how many of our claims were still there."""
-        return self._claims(items).update(**self._finished(State.DONE))
+        with by_index(self.using):
+            return self._claims(items).update(**self._finished(State.DONE))
 
     def skip(self, item: Item, reason: str) -> int:
         return self._claims([item]).update(reason=storable(reason)[:200], **self._finished(State.SKIPPED))
@@ -154,8 +159,9 @@ class Claimer:
         ids = [item.event_id for item in items if not item.recorded]
         if not ids:
             return set()
-        events = EventRecord.objects.using(self.using).filter(pk__in=ids).values_list("pk", "receivers")
-        listed = {pk for pk, receivers in events if self.receiver in receivers}
+        events = EventRecord.objects.using(self.using).filter(pk__in=ids)
+        listed = {pk for pk, receivers in events.values_list("pk", "receivers") if self.receiver in receivers}
+        assert_still_there(events)
         return set(ids) - listed
 
     def _rows(self, ids: Sequence[UUID]) -> QuerySet[Delivery]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from events.delivery.claim import Claimer
 from events.delivery.decoding import Item
-from events.delivery.failing import refuse
+from events.delivery.refusing import refuse
 from events.models import Delivery
 
 
@@ -17,13 +17,28 @@ def insert_known(claimer: Claimer, items: Sequence[Item]) -> list[Item]:
     strangers = claimer.strangers(items)
     for item in (item for item in items if item.event_id in strangers):
         claimer.release([item])
-        refuse(
-            claimer.using,
-            f"event {item.event_id} is not in the outbox for this receiver: pruned, or aimed at another",
-            receiver=claimer.receiver,
-            message_id=str(claimer.message_id),
-        )
+        _refuse(claimer, item, "is not in the outbox for this receiver: pruned, or aimed at another")
     return [item for item in items if item.event_id not in strangers]
+
+
+def lock_known(claimer: Claimer, items: Sequence[Item], *, careful: bool = False) -> tuple[list[Item], int]:
+    """Those of `items` that are ours to run; and how many were refused, of all others."""
+    ours = claimer.lock(items, careful=careful) if items else []
+    keys = {item.event_id for item in ours}
+    return ours, refuse_unrecorded(claimer, [item for item in items if item.event_id not in keys])
+
+
+def refuse_unrecorded(claimer: Claimer, items: Sequence[Item]) -> int:
+    """Of those whose record should be there, and could not be locked: how many have none, pruned since."""
+    gone = [item for item in sorted_out(claimer, items) if not item.recorded] if items else []
+    for item in gone:
+        _refuse(claimer, item, "has no record for this receiver any more: pruned since it was sent")
+    return len(gone)
+
+
+def _refuse(claimer: Claimer, item: Item, why: str) -> None:
+    reason, id = f"event {item.event_id} {why}", str(claimer.message_id)
+    refuse(claimer.using, reason, receiver=claimer.receiver, message_id=id)
 
 
 def sorted_out(claimer: Claimer, items: Sequence[Item]) -> list[Item]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connections, transaction
 from django.db.models.functions import Now
 
 from events import pauses
@@ -16,7 +16,10 @@ from events.delivery.claim import AlreadyRecorded, Claimer
 from events.delivery.claiming import sorted_out
 from events.delivery.decoding import Item
 from events.delivery.loose import LooseRun
+from events.delivery.memory import keep_reserve, no_memory_left
+from events.delivery.returning import return_newer
 from events.delivery.running import Run, Tally
+from events.delivery.versions import beyond
 from events.message import Message
 from events.models import Delivery, EventRecord, State
 from events.registry import Receiver, registry
@@ -26,6 +29,7 @@ def consume(message: Message) -> Tally:
     """Run the message's deliveries, each at most once with effect. Raises `UnknownReceiver`; what the receiver
     raises is recorded, never raised; a database that is away is raised, and the relay sends them again."""
     crashpoint("deliver.received")
+    keep_reserve()
     receiver = registry.get(message.receiver)
     run = _run(receiver, message)
     items = [
@@ -35,11 +39,19 @@ def consume(message: Message) -> Tally:
     if pauses.current(message.using).cover(message.receiver, message.queue):
         run.tally.elsewhere += _hold(run.claimer, items)
         return run.tally
-    items = _with_envelopes(items, message.using)
-    if message.careful:
-        run_careful(run, items[0])
-    else:
-        run.chunks(items)
+    items = _runnable(run, message, _with_envelopes(items, message.using))
+    if not items:
+        return run.tally
+    try:
+        if message.careful:
+            run_careful(run, items[0])
+        else:
+            run.chunks(items)
+    except BaseException as error:
+        run.reset()
+        if isinstance(error, MemoryError):
+            no_memory_left()
+        raise
     return run.tally
 
 
@@ -52,7 +64,13 @@ def _run(receiver: Receiver, message: Message) -> Run:
         state=State.DONE if receiver.atomic else State.RUNNING,
     )
     kind = Run if receiver.atomic else LooseRun
-    return kind(receiver=receiver, claimer=claimer, careful=message.careful)
+    connection = connections[message.using]
+    return kind(
+        receiver=receiver,
+        claimer=claimer,
+        careful=message.careful,
+        outermost=connection.get_autocommit() and not connection.in_atomic_block,
+    )
 
 
 def _with_envelopes(items: Sequence[Item], using: str) -> list[Item]:
@@ -64,6 +82,15 @@ def _with_envelopes(items: Sequence[Item], using: str) -> list[Item]:
     return [
         item if item.envelope else replace(item, envelope=stored.get(item.event_id, "")) for item in items
     ]
+
+
+def _runnable(run: Run, message: Message, items: list[Item]) -> list[Item]:
+    """Without those of a newer version than this code knows: they are put back, before anything is claimed."""
+    versions = {item.event_id: version for item in items if (version := beyond(run.receiver, item.envelope))}
+    for version in sorted(set(versions.values())):
+        sent = [(item.event_id, item.attempt) for item in items if versions.get(item.event_id) == version]
+        run.tally.elsewhere += return_newer(message, sent, version)
+    return [item for item in items if item.event_id not in versions]
 
 
 def _hold(claimer: Claimer, items: Sequence[Item]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,9 +15,10 @@ from django.db.models import Model
 from django.dispatch import Signal
 
 from events.delivery.occurrence import DeliveredEvent, Occurrence
+from events.delivery.versions import current, event_of, signal_of
 from events.envelope import Envelope, decode
 from events.ids import idempotency_key
-from events.registry import Receiver, registry
+from events.registry import Receiver
 from events.serializers import (
     Reference,
     SnapshotPlan,
@@ -26,7 +28,8 @@ from events.serializers import (
     substitute,
 )
 from events.serializers.references import references_in
-from events.signal_names import signal_name
+
+logger = logging.getLogger("events")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,22 +59,31 @@ def occurrences(receiver: Receiver, name: str, items: Sequence[Item], using: str
 
     Raises what decoding raises, for any of them: the chunk is then run one by one.
     """
-    loaded = [_load(item, using) for item in items]
-    found = fetch_references([values for _, values in loaded])
+    envelopes = [decode(item.envelope) for item in items]
+    names = {envelope.data["signal"] for envelope in envelopes}
+    signals = {each: signal_of(receiver, each) for each in names}
+    loaded = [_load(envelope, signals[envelope.data["signal"]], using) for envelope in envelopes]
+    found = fetch_references(loaded)
     return [
-        _occurrence(receiver, name, item, envelope, substitute(values, found), using)
+        Occurrence(
+            signal=signals[envelope.data["signal"]],
+            sender=_sender(envelope.data["sender"]),
+            arguments=(arguments := substitute(values, found)),
+            event=_event(name, item, envelope, arguments, using),
+        )
         if not (gone := _gone(values, found)) or receiver.missing == "none"
         else Gone(rows=gone)
-        for item, (envelope, values) in zip(items, loaded, strict=True)
+        for item, envelope, values in zip(items, envelopes, loaded, strict=True)
     ]
 
 
-def _load(item: Item, using: str) -> tuple[Envelope, dict[str, Any]]:
-    envelope = decode(item.envelope)
-    values = {name: load_value(value) for name, value in envelope.data.get("args", {}).items()}
-    if "instance" in envelope.data:
-        values["instance"] = _plan(envelope.data).rebuild(envelope.data["instance"], using)
-    return envelope, values
+def _load(envelope: Envelope, signal: Signal | None, using: str) -> dict[str, Any]:
+    data = envelope.data
+    values = {name: load_value(value) for name, value in data.get("args", {}).items()}
+    if "instance" in data:
+        values["instance"] = _plan(data).rebuild(data["instance"], using)
+    event = event_of(signal, data["signal"])
+    return values if event is None else current(event, values, envelope.schemaversion)
 
 
 def _plan(data: Mapping[str, Any]) -> SnapshotPlan:
@@ -83,11 +95,10 @@ def _gone(values: object, found: Mapping[Reference, Model | None]) -> tuple[Refe
     return tuple(reference for reference in references_in(values) if found.get(reference) is None)
 
 
-def _occurrence(
-    receiver: Receiver, name: str, item: Item, envelope: Envelope, arguments: Any, using: str
-) -> Occurrence:
+def _event(name: str, item: Item, envelope: Envelope, arguments: Any, using: str) -> DeliveredEvent:
     data = envelope.data
-    event = DeliveredEvent(
+    changes, unfit = _changes(data)
+    return DeliveredEvent(
         id=item.event_id,
         type=envelope.type,
         subject=envelope.subject or "",
@@ -98,36 +109,29 @@ def _occurrence(
         receiver=name,
         attempt=item.attempt,
         version=envelope.schemaversion,
-        changes=_changes(data),
-        withheld=tuple(data.get("withheld", ())),
+        changes=changes,
+        withheld=(*data.get("withheld", ()), *unfit),
         using=using,
         _arguments=arguments,
     )
-    return Occurrence(
-        signal=_signal(receiver, data["signal"]),
-        sender=_sender(data["sender"]),
-        arguments=arguments,
-        event=event,
-    )
 
 
-def _changes(data: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+def _changes(data: Mapping[str, Any]) -> tuple[dict[str, tuple[Any, Any]], list[str]]:
+    """And the fields that have had another type since, whose values no longer fit."""
     if "changes" not in data:
-        return {}
+        return {}, []
     plan = _plan(data)
-    return {
-        name: (plan.load(name, before), plan.load(name, after))
-        for name, (before, after) in data["changes"].items()
-        if name in plan.names
-    }
-
-
-def _signal(receiver: Receiver, name: str) -> Signal | None:
-    for binding in registry.bindings():
-        if binding.receiver is receiver and signal_name(binding.signal) == name:
-            return binding.signal
-    # The receiver listened to it when the event was emitted, and no longer does.
-    return None
+    changes, unfit = {}, []
+    for name, (before, after) in data["changes"].items():
+        if name not in plan.names:
+            continue
+        try:
+            changes[name] = (plan.load(name, before), plan.load(name, after))
+        except Exception:
+            # Any field's own code: as in the snapshot, which is rebuilt without it.
+            logger.warning("events.withheld field=%s.%s", data["model"], name, exc_info=True)
+            unfit.append(name)
+    return changes, unfit
 
 
 def _sender(dumped: Mapping[str, Any] | None) -> Any:

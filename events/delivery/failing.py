@@ -13,9 +13,9 @@ from django.db.models.functions import Now
 from events.clock import after
 from events.delivery.claim import Claimer, storable
 from events.delivery.decoding import Item
-from events.delivery.trouble import PATIENCE, is_lock_timeout, limit_waiting
+from events.delivery.waiting import PATIENCE, is_lock_timeout, limited_waiting
 from events.identity import who
-from events.models import UNFINISHED, Delivery, EventRecord, Refusal, State
+from events.models import UNFINISHED, Delivery, EventRecord, State
 from events.registry import Receiver
 
 logger = logging.getLogger("events")
@@ -104,8 +104,8 @@ def recover(using: str, pairs: Iterable[tuple[str, UUID]], reason: str) -> int:
     taken, locked = 0, None
     for receiver, event_id in sorted(pairs, key=lambda pair: (pair[1], pair[0])):
         try:
-            with transaction.atomic(using=using):
-                limit_waiting(using, PATIENCE if locked is None else 1)
+            patience = PATIENCE if locked is None else 1
+            with transaction.atomic(using=using), limited_waiting(using, patience):
                 taken += _recover_one(using, receiver, event_id, reason)
         except OperationalError as error:
             if not is_lock_timeout(error):
@@ -144,14 +144,6 @@ def _recover_unrecorded(using: str, receiver: str, event_id: UUID, reason: str) 
     except IntegrityError:
         return 0
     return 1
-
-
-def refuse(using: str, reason: str, *, receiver: str = "", message_id: str = "") -> None:
-    """Record a message that was not run."""
-    logger.error("events.refused receiver=%s message=%s reason=%r", receiver, message_id, reason)
-    Refusal.objects.using(using).create(
-        reason=reason[:300], receiver=receiver[:200], message_id=message_id[:200], worker=who()
-    )
 
 
 def note_after_commit(claimer: Claimer, items: Iterable[Item], error: BaseException) -> None:

@@ -10,10 +10,12 @@ from asgiref.sync import async_to_sync, iscoroutinefunction
 from billiard.common import terminate_handler_fired
 from celery.exceptions import WorkerShutdown, WorkerTerminate
 from django.db import connections
-from django.db.backends.base.base import BaseDatabaseWrapper
 
 from events.context import Cause, caused_by
+from events.delivery.memory import let_go
 from events.delivery.occurrence import Occurrence
+from events.delivery.resetting import is_in_transaction
+from events.delivery.time_limit import interruptible
 from events.exceptions import BrokenTransaction
 from events.registry import Receiver
 
@@ -46,7 +48,11 @@ def _call_one(receiver: Receiver, occurrence: Occurrence) -> None:
 
 def _call(receiver: Receiver, *args: Any, **kwargs: Any) -> None:
     try:
-        _run(receiver, *args, **kwargs)
+        with interruptible():
+            _run(receiver, *args, **kwargs)
+    except MemoryError as error:
+        let_go(error)
+        raise
     except (SystemExit, CancelledError) as ending:
         if terminate_handler_fired() or isinstance(ending, (WorkerShutdown, WorkerTerminate)):
             # The worker's own end.
@@ -72,30 +78,10 @@ def assert_sound(using: str) -> None:
     connection = connections[using]
     if connection.closed_in_transaction:
         raise BrokenTransaction("The receiver closed the database connection inside its transaction.")
-    if not _is_in_transaction(connection):
+    if not is_in_transaction(connection):
         raise BrokenTransaction("The receiver ended the transaction it runs in. Use offload(atomic=False).")
     if connection.needs_rollback:
         raise BrokenTransaction(
             "The receiver swallowed a database error: its transaction can only be rolled back. Catch it around "
             "a `with transaction.atomic():` of its own, or use offload(atomic=False)."
         )
-
-
-def _is_in_transaction(connection: BaseDatabaseWrapper) -> bool:
-    """What the driver knows, without a query: SQLite's executescript() commits, and Django is not told."""
-    driver: Any = connection.connection
-    if connection.vendor == "sqlite":
-        return bool(driver.in_transaction)
-    if connection.vendor == "postgresql":
-        # psycopg 3 and 2; 0 is idle.
-        return bool(driver.info.transaction_status)
-    return True
-
-
-def assert_left_no_transaction(using: str) -> None:
-    """The same for a receiver that manages its own: nothing may stay open that nobody will commit."""
-    connection: BaseDatabaseWrapper = connections[using]
-    if connection.in_atomic_block or connection.get_autocommit():
-        return
-    connection.close()
-    raise BrokenTransaction("The receiver left autocommit off: what it had not committed is rolled back.")

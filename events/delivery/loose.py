@@ -10,14 +10,14 @@ from django.db.models.functions import Now
 
 from events.crashpoints import crashpoint
 from events.delivery.claim import AlreadyRecorded
-from events.delivery.claiming import insert_known, sorted_out
+from events.delivery.claiming import insert_known, lock_known, sorted_out
 from events.delivery.decoding import Gone, Item, occurrences
 from events.delivery.failing import record_failure
-from events.delivery.invoking import assert_left_no_transaction, invoke
+from events.delivery.invoking import invoke
 from events.delivery.occurrence import Occurrence
 from events.delivery.running import Run
-from events.delivery.trouble import repeated
-from events.exceptions import Skip
+from events.delivery.trouble import NotBegun, repeated
+from events.exceptions import BrokenTransaction, Skip
 from events.models import Delivery, State
 
 
@@ -33,7 +33,7 @@ class LooseRun(Run):
                 self._settle(group)
                 waiting = waiting[len(group) :]
         except BaseException as ending:
-            if not isinstance(ending, Exception):
+            if isinstance(ending, NotBegun) or not isinstance(ending, Exception):
                 # A shutdown uses up no try: what was begun, or not come to, is another worker's.
                 give_back(self, waiting)
             raise
@@ -50,7 +50,15 @@ class LooseRun(Run):
         try:
             return repeated(self.using, lambda: self._claim_all(items))
         except AlreadyRecorded:
-            return [ours for item in sorted_out(self.claimer, items) for ours in self._claim_one(item)]
+            return self._claim_known(sorted_out(self.claimer, items))
+
+    def _claim_known(self, items: Sequence[Item]) -> list[Item]:
+        try:
+            return repeated(self.using, lambda: self._claim_all(items))
+        except AlreadyRecorded:
+            # Recorded by somebody in that moment: by whom, and what of it is ours, shows one by one.
+            known = sorted_out(self.claimer, items)
+            return [ours for item in known for ours in self._claim_one(item)]
 
     def _claim_one(self, item: Item) -> list[Item]:
         try:
@@ -64,16 +72,21 @@ class LooseRun(Run):
         fresh = [item for item in items if not item.recorded]
         recorded = [item for item in items if item.recorded]
         with transaction.atomic(using=self.using):
-            locked = self.claimer.lock(recorded) if recorded else []
+            locked, refused = lock_known(self.claimer, recorded)
             inserted = insert_known(self.claimer, fresh) if fresh else []
-        self.tally.elsewhere += len(recorded) - len(locked)
-        self.tally.refused += len(fresh) - len(inserted)
+        self.tally.elsewhere += len(recorded) - len(locked) - refused
+        self.tally.refused += refused + len(fresh) - len(inserted)
         return locked + inserted
 
     def _settle(self, group: list[Item]) -> None:
         try:
             reasons = self._effect(group)
-        except Exception as error:  # noqa: BLE001 - where receivers run; every way out of it is recorded
+        except NotBegun:
+            raise
+        except Exception as error:
+            self.reset()
+            if isinstance(error, MemoryError) and len(group) > 1:
+                raise
             if len(group) > 1:
                 for item in group:
                     self._settle([item])
@@ -81,6 +94,8 @@ class LooseRun(Run):
             state = record_failure(self.claimer, self.receiver, group[0], error, counted=self.careful)
             crashpoint("deliver.failed")
             self.tally.failed(state)
+            if isinstance(error, MemoryError):
+                raise
         else:
             crashpoint("deliver.ran")
             self._finish(group, reasons)
@@ -100,8 +115,11 @@ class LooseRun(Run):
             if len(group) > 1:
                 raise
             return str(skip) or "skipped"
-        finally:
-            assert_left_no_transaction(self.using)
+        if self.reset():
+            # Nobody will commit it.
+            raise BrokenTransaction(
+                "The receiver left a transaction open: what it had not committed is rolled back."
+            )
         return None
 
     def _finish(self, group: list[Item], reason: str | None) -> None:
@@ -116,6 +134,7 @@ class LooseRun(Run):
 
 def give_back(run: Run, items: Sequence[Item]) -> None:
     """What this process committed to begin and won't finish; a counted try is given back."""
+    run.reset()
     rows = Delivery.objects.using(run.using).filter(
         receiver=run.claimer.receiver,
         event_id__in=[item.event_id for item in items],

@@ -14,14 +14,16 @@ from django.db import transaction
 
 from events.crashpoints import crashpoint
 from events.delivery.claim import AlreadyRecorded, Claimer
-from events.delivery.claiming import insert_known, sorted_out
+from events.delivery.claiming import insert_known, lock_known, sorted_out
 from events.delivery.decoding import Gone, Item, occurrences
 from events.delivery.failing import note_after_commit, record_failure
 from events.delivery.invoking import assert_sound, invoke
 from events.delivery.occurrence import Occurrence
 from events.delivery.on_commit import CommitFlag, keep_apart, registered
 from events.delivery.pace import pace
+from events.delivery.resetting import reset
 from events.delivery.trouble import NotBegun, repeated
+from events.delivery.unbroken import unbroken
 from events.exceptions import BrokenTransaction, Skip
 from events.models import State
 from events.registry import Receiver
@@ -59,10 +61,16 @@ class Run:
     tally: Tally = field(default_factory=Tally)
     # The try is counted and committed already: a poison that ends the process has used it up.
     careful: bool = False
+    # No transaction was open when it began, so none may be open when something went wrong.
+    outermost: bool = True
 
     @property
     def using(self) -> str:
         return self.claimer.using
+
+    def reset(self) -> bool:
+        """Whether a transaction had been left open; it is gone."""
+        return self.outermost and reset(self.using)
 
     def chunks(self, items: Sequence[Item]) -> None:
         waiting = list(items)
@@ -79,10 +87,14 @@ class Run:
         try:
             return repeated(self.using, lambda: self._transaction(items))
         except AlreadyRecorded:
-            self._one_by_one(sorted_out(self.claimer, items))
+            return self._sorted_out(items)
         except NotBegun:
             raise
-        except Exception as error:  # noqa: BLE001 - where receivers run; every way out of it is recorded
+        except Exception as error:
+            self.reset()
+            if isinstance(error, MemoryError) and len(items) > 1:
+                # Each is run in a process that has memory.
+                raise
             self.claimer.take_back(items)
             if len(items) > 1:
                 self._one_by_one(items)
@@ -90,6 +102,16 @@ class Run:
                 state = record_failure(self.claimer, self.receiver, items[0], error, counted=self.careful)
                 crashpoint("deliver.failed")
                 self.tally.failed(state)
+                if isinstance(error, MemoryError):
+                    raise
+        return []
+
+    def _sorted_out(self, items: list[Item]) -> list[Item]:
+        known = sorted_out(self.claimer, items)
+        if known != items and len(items) > 1:
+            # All at once still, as a rule: a backlog's messages wait until the relay has recorded all of it.
+            return self._attempt(known)
+        self._one_by_one(known)
         return []
 
     def _one_by_one(self, items: Sequence[Item]) -> None:
@@ -107,8 +129,11 @@ class Run:
                 transaction.on_commit(flag, using=self.using)
                 ours = self._claimed_or_not_begun(items, counted)
                 crashpoint("deliver.claimed")
-                left = self._run(ours, counted)
+                with unbroken(self.using):
+                    left = self._run(ours, counted)
                 crashpoint("deliver.finished")
+            if self.reset():
+                raise BrokenTransaction("The receiver left a block of its own open: nothing was committed.")
         except Exception as error:
             if not flag.committed:
                 raise
@@ -134,8 +159,9 @@ class Run:
     def _claimed(self, items: list[Item], counted: Tally) -> list[Item]:
         fresh = [item for item in items if not item.recorded]
         recorded = [item for item in items if item.recorded]
-        ours = self.claimer.lock(recorded, careful=self.careful) if recorded else []
-        counted.elsewhere += len(recorded) - len(ours)
+        ours, refused = lock_known(self.claimer, recorded, careful=self.careful)
+        counted.refused += refused
+        counted.elsewhere += len(recorded) - len(ours) - refused
         inserted = insert_known(self.claimer, fresh) if fresh else []
         counted.refused += len(fresh) - len(inserted)
         return ours + inserted

@@ -17,24 +17,14 @@ T = TypeVar("T")
 # Classes of SQLSTATE: connection lost, rolled back for another's sake, server shutting down.
 _PASSING = ("08", "40", "57P")
 _SQLITE = ("database is locked", "database table is locked")
-# Lock wait timeout, deadlock, server gone away, lost connection.
-_MYSQL = {1205, 1213, 2006, 2013}
-
-
-# Milliseconds a thread beside the pool waits for a lock.
-PATIENCE = 500
-_LOCK_TIMEOUT = "55P03"
-
-
-def limit_waiting(using: str, milliseconds: int = PATIENCE) -> None:
-    """For the transaction now open: a claim may linger in the server long after its process died."""
-    if connections[using].vendor == "postgresql":
-        with connections[using].cursor() as cursor:
-            cursor.execute(f"SET LOCAL lock_timeout = {int(milliseconds)}")
-
-
-def is_lock_timeout(error: BaseException) -> bool:
-    return getattr(error.__cause__, "sqlstate", None) == _LOCK_TIMEOUT
+_MYSQL = {
+    1205, 1213,  # lock wait timeout, deadlock
+    1020,  # the row has changed since this transaction's snapshot
+    1053, 1927, 4031,  # the server shuts down, or has ended this connection
+    1040, 1203,  # it has no connection free
+    2002, 2003, 2006, 2013, 2055,  # it can't be reached, or is gone
+    0,  # the driver's, for a connection that is closed already
+}  # fmt: skip
 
 
 def is_passing(error: BaseException, connection: BaseDatabaseWrapper) -> bool:

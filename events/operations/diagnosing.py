@@ -9,13 +9,15 @@ from typing import Literal, NamedTuple
 from django.core import checks
 from django.db import DatabaseError, connections
 from django.db.migrations.executor import MigrationExecutor
+from django.db.models import Sum
 from django.utils import timezone
 
 from events import transport
 from events.conf import settings
-from events.databases import outbox_aliases
-from events.models import UNFINISHED, Delivery, EventRecord, PausedReceiver, Queue, Refusal, State
+from events.databases import clock_is_off, outbox_aliases
+from events.models import Delivery, EventRecord, PausedReceiver, Queue, Refusal, State
 from events.operations.failures import forgotten_letters
+from events.operations.unserved import unfinished_pairs
 from events.registry import registry
 from events.relay.workers import Workforce
 
@@ -96,22 +98,48 @@ def _workers(using: str) -> Iterator[Finding]:
         )
         return
     yield Finding("ok", f"workers alive: {', '.join(worker.id for worker in live.workers)}")
-    pairs = {(receiver.route(), receiver.name) for receiver in registry} | _unfinished_pairs(using)
+    waiting = unfinished_pairs(using)
+    pairs = {(receiver.route(), receiver.name) for receiver in registry} | waiting.keys()
     served = {queue for worker in live.workers for queue in worker.queues}
     for queue in sorted({queue for queue, _ in pairs} - served):
         yield Finding("error", f"no worker serves queue {queue!r}", f"Add it to a worker's -Q: {queue}")
     for queue, name in sorted(pairs):
-        if queue in served and name not in live.receivers(queue):
-            yield Finding(
-                "error",
-                f"no worker of queue {queue!r} knows receiver {name!r}",
-                "Restart the workers with the code that has it, or give its new name aliases=.",
-            )
+        if queue in served:
+            yield from _knowledge(live, queue, name, waiting.get((queue, name), 0))
 
 
-def _unfinished_pairs(using: str) -> set[tuple[str, str]]:
-    rows = Delivery.objects.using(using).filter(state__in=[state.value for state in UNFINISHED]).order_by()
-    return set(rows.values_list("queue", "receiver").distinct())
+def _knowledge(live: Workforce, queue: str, name: str, waiting: int) -> Iterator[Finding]:
+    serving = [worker for worker in live.workers if queue in worker.queues]
+    knowing = [worker for worker in serving if name in worker.receivers]
+    if not knowing:
+        yield Finding(
+            "error",
+            f"no worker of queue {queue!r} knows receiver {name!r}{_wait(waiting)}",
+            "Restart the workers with the code that has it, or give its new name aliases=.",
+        )
+    elif len(knowing) < len(serving):
+        others = ", ".join(worker.id for worker in serving if worker not in knowing)
+        yield Finding(
+            "warning",
+            f"{len(knowing)} of {len(serving)} workers of queue {queue!r} know receiver {name!r}",
+            f"The others put its deliveries back. Restart them with the code that has it: {others}",
+        )
+
+
+def _wait(deliveries: int) -> str:
+    if not deliveries:
+        return ""
+    return ": 1 delivery waits" if deliveries == 1 else f": {deliveries:,} deliveries wait"
+
+
+def _clock(using: str) -> Iterator[Finding]:
+    off = clock_is_off(using)
+    if off:
+        yield Finding(
+            "warning",
+            f"the clock of database {using!r} is {off.total_seconds() / 3600:+g} h off",
+            "manage.py check --database says why, and what to do.",
+        )
 
 
 def _relay(using: str) -> Iterator[Finding]:
@@ -154,11 +182,13 @@ def _refusals(using: str) -> Iterator[Finding]:
     rows = Refusal.objects.using(using).filter(at__gte=day)
     last = rows.first()
     if last is not None:
+        number = rows.aggregate(all=Sum("count"))["all"]
         yield Finding(
             "warning",
-            f"workers refused {rows.count()} messages in the last day, the latest because {last.reason}",
-            "See the refusals in the admin: a foreign or forged message, or a key that was rotated too early.",
+            f"workers refused {number:,} messages in the last day, the latest because {last.reason}",
+            "See the refusals in the admin: a foreign or forged message, a key that was rotated too early, or "
+            "code that a worker lacks.",
         )
 
 
-_LOOKS: tuple[Callable[[str], Iterator[Finding]], ...] = (_workers, _relay, _pauses, _dead, _refusals)
+_LOOKS: tuple[Callable[[str], Iterator[Finding]], ...] = (_clock, _workers, _relay, _pauses, _dead, _refusals)

@@ -11,9 +11,10 @@ from django.utils import timezone
 
 from events import transport
 from events.conf import settings
-from events.models import UNFINISHED, Delivery, EventRecord, PausedReceiver, Queue, State
+from events.models import IS_UNFINISHED, Delivery, EventRecord, PausedReceiver, Queue, State
 from events.operations.failures import FailingReceiver, by_receiver
 from events.operations.pausing import known_queues
+from events.operations.unserved import Unserved, unserved
 from events.relay.workers import Workforce
 
 # Seconds a person waits for a broker that doesn't answer.
@@ -44,6 +45,8 @@ class Figures:
     oldest_undelivered: datetime | None = None
     queues: tuple[QueueFigures, ...] = ()
     failing: tuple[FailingReceiver, ...] = ()
+    # Receivers that no live worker knows, though deliveries wait for them.
+    unserved: tuple[Unserved, ...] = ()
     paused_receivers: tuple[str, ...] = ()
     workers: int = 0
     # Why the broker can't be asked; "" where it answers.
@@ -65,6 +68,7 @@ def figures(using: str) -> Figures:
         oldest_undelivered=oldest_undelivered(using),
         queues=_queues(using, workforce, depths),
         failing=tuple(by_receiver(using)),
+        unserved=unserved(using, workforce),
         paused_receivers=tuple(
             PausedReceiver.objects.using(using).order_by("name").values_list("name", flat=True)
         ),
@@ -74,7 +78,7 @@ def figures(using: str) -> Figures:
 
 
 def oldest_undelivered(using: str) -> datetime | None:
-    unfinished = Delivery.objects.using(using).filter(state__in=[state.value for state in UNFINISHED])
+    unfinished = Delivery.objects.using(using).filter(IS_UNFINISHED)
     # Ids of events grow with time.
     first = unfinished.order_by("event_id").values_list("event__emitted_at", flat=True).first()
     # Not a minute ago: what the fast path just published is not examined yet, though it may be done.
@@ -98,9 +102,7 @@ def broker_depths(queues: list[str]) -> tuple[dict[str, int], str]:
 
 def _queues(using: str, workforce: Workforce, depths: dict[str, int]) -> tuple[QueueFigures, ...]:
     counts: Counter[tuple[str, str]] = Counter()
-    unfinished = (
-        Delivery.objects.using(using).filter(state__in=[state.value for state in UNFINISHED]).order_by()
-    )
+    unfinished = Delivery.objects.using(using).filter(IS_UNFINISHED).order_by()
     for queue, state, number in unfinished.values_list("queue", "state").annotate(n=Count("pk")):
         counts[queue, state] = number
     paused = set(Queue.objects.using(using).filter(paused=True).values_list("name", flat=True))

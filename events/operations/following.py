@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.db.models import Q, QuerySet
 
-from events.models import UNFINISHED, Delivery
+from events.models import IS_UNFINISHED, UNFINISHED, Delivery
 
 # Rows commit in another order than their ids were given: so many behind the newest are looked at again.
 _BEHIND = 500
@@ -25,7 +25,7 @@ class Follower:
 
     def _begin(self, lines: int) -> None:
         """Take everything until now as seen, but for the last few."""
-        unfinished = self._rows.filter(state__in=[state.value for state in UNFINISHED]).order_by("-pk")
+        unfinished = self._rows.filter(IS_UNFINISHED).order_by("-pk")
         newest = list(self._rows.order_by("-pk")[:_BEHIND])
         for row in (*unfinished[:_WATCHED], *newest):
             self._note(row)

@@ -35,7 +35,7 @@ def forget(using: str, subject: str, *, by: str, dry_run: bool = False) -> Itera
     Ids, types and times stay; data and error texts go. Deliveries of it that are unfinished or dead end as
     skipped: nothing is left that they could run on. Raises `NoSubject`.
     """
-    row = Row.called(subject)
+    row = Row.called(subject).known_to(using)
     total = Progress(0, 0, 0)
     for events in _batches(using, row):
         ours = [event for event in events if row.is_in(event.subject, _data(event))]

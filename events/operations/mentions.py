@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from django.apps import apps
 from django.conf import settings as django_settings
-from django.db.models import Field, Model, Q
+from django.db.models import Field, Q
 
 from events.exceptions import EventsError
+from events.operations.naming import content_types, model_of, other_keys, same_rows, target_of, values_of
 from events.serializers import load_value
 
 # How a value that is no plain JSON says what it is: see events.serializers.leaves.
@@ -24,11 +24,15 @@ class NoSubject(EventsError, ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A row by the names envelopes have for it: its model's, and its proxies'."""
+    """A row by the names envelopes have for it: its model's, its proxies', its parents' and children's."""
 
     labels: frozenset[str]
     # As in a subject; the parts of a composite key are joined by commas.
     pk: str
+    # What foreign keys with to_field= say instead: attname → its values, as snapshots write them.
+    aliases: Mapping[str, frozenset[Any]] = field(default_factory=dict)
+    # Ids of the content types by which generic foreign keys name its models.
+    types: frozenset[int] = frozenset()
 
     @classmethod
     def called(cls, subject: str) -> Row:
@@ -36,16 +40,24 @@ class Row:
         label, slash, pk = subject.partition("/")
         if not slash or not pk or label.count(".") != 1:
             raise NoSubject(f"{subject!r} is no subject: write app.model/key, as in library.book/42.")
-        return cls(labels=_same_table(label.lower()), pk=pk)
+        return cls(labels=same_rows(label.lower()), pk=pk)
+
+    def known_to(self, using: str) -> Row:
+        """The same, by whatever else the database and the events about it have called it."""
+        return replace(
+            self, aliases=other_keys(using, self.labels, self.pk), types=content_types(using, self.labels)
+        )
 
     def subjects(self) -> list[str]:
         return sorted(f"{label}/{self.pk}" for label in self.labels)
 
     def candidates(self) -> Q:
         """What the database can tell of it: a few too many, and none too few."""
-        # As JSON writes it.
-        needle = json.dumps(self.pk.partition(",")[0], ensure_ascii=False)[1:-1]
-        return Q(subject__in=self.subjects()) | Q(envelope__contains=needle)
+        found = Q(subject__in=self.subjects())
+        for needle in {self.pk.partition(",")[0], *(v for values in self.aliases.values() for v in values)}:
+            # As JSON writes it.
+            found |= Q(envelope__contains=json.dumps(str(needle), ensure_ascii=False)[1:-1])
+        return found
 
     def is_in(self, subject: str, data: Mapping[str, Any]) -> bool:
         return subject in self.subjects() or any(
@@ -73,19 +85,22 @@ class Row:
 
     def _snapshot(self, data: Mapping[str, Any]) -> Iterator[bool]:
         """A row that points here, now or before the change that the event tells of."""
-        model = _model(data.get("model", ""))
-        for name in [f.attname for f in model._meta.concrete_fields if self._is_link(f)] if model else []:
-            yield self._is_key(data.get("instance", {}).get(name))
-            yield any(self._is_key(value) for value in data.get("changes", {}).get(name, ()))
+        model = model_of(data.get("model", ""))
+        if model is None:
+            return
+        for link in model._meta.concrete_fields:
+            target = target_of(link, self.labels)
+            if target is not None:
+                yield any(self._is_called(target, value) for value in values_of(data, link.attname))
+        for generic in model._meta.private_fields:
+            # Asked so, because django.contrib.contenttypes need not be installed.
+            if hasattr(generic, "ct_field") and hasattr(generic, "fk_field"):
+                kinds = values_of(data, getattr(model._meta.get_field(generic.ct_field), "attname", ""))
+                keys = values_of(data, generic.fk_field)
+                yield not self.types.isdisjoint(kinds) and any(map(self._is_key, keys))
 
-    def _is_link(self, field: Field[Any, Any]) -> bool:
-        target = field.related_model
-        return (
-            isinstance(target, type)
-            and issubclass(target, Model)
-            and target._meta.label_lower in self.labels
-            and getattr(field, "target_field", None) is target._meta.pk
-        )
+    def _is_called(self, target: Field[Any, Any], value: object) -> bool:
+        return self._is_key(value) if target.primary_key else value in self.aliases.get(target.attname, ())
 
     def _set_of_keys(self, args: Mapping[str, Any]) -> Iterator[bool]:
         """Many-to-many: the rows at the other end."""
@@ -97,22 +112,6 @@ class Row:
         if value is None:
             return False
         return self.pk == (",".join(map(str, value)) if isinstance(value, tuple) else str(value))
-
-
-def _same_table(label: str) -> frozenset[str]:
-    model = _model(label)
-    if model is None:
-        return frozenset({label})
-    concrete = model._meta.concrete_model
-    everyone = apps.get_models(include_auto_created=True)
-    return frozenset(m._meta.label_lower for m in everyone if m._meta.concrete_model is concrete)
-
-
-def _model(label: str) -> type[Model] | None:
-    try:
-        return apps.get_model(label)
-    except (LookupError, ValueError):
-        return None
 
 
 def _user_label() -> str:

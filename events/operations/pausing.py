@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from events import pauses
 from events.conf import settings
 from events.exceptions import EventsError
-from events.models import UNFINISHED, Delivery, PausedReceiver, Queue, State
+from events.models import IS_UNFINISHED, Delivery, PausedReceiver, Queue, State
 from events.registry import registry
 
 logger = logging.getLogger("events")
@@ -55,7 +55,7 @@ def is_receiver(using: str, name: str) -> bool:
         name in registry
         or PausedReceiver.objects.using(using).filter(name=name).exists()
         # Apart: each has a small index of its own.
-        or rows.filter(state__in=[state.value for state in UNFINISHED]).exists()
+        or rows.filter(IS_UNFINISHED).exists()
         or rows.filter(state=State.DEAD).exists()
     )
 

@@ -12,8 +12,9 @@ from django.db.models.functions import Now
 from events import pauses, transport
 from events.clock import LOOK_AFTER, after
 from events.crashpoints import crashpoint
+from events.delivery.by_index import DUE, by_index
 from events.message import Message, inline
-from events.models import Delivery, EventRecord, State
+from events.models import IS_UNFINISHED, Delivery, EventRecord, State
 from events.registry import registry
 from events.timing import limits
 
@@ -32,17 +33,17 @@ def feed(
     Raises what the broker's client raises; what was marked as sent by then is looked for like any other.
     """
     sent = 0
-    while sent < room:
-        before = sent
-        turn = _waiting_receivers(using, queue, receivers)
-        for receiver in turn:
+    # Asked for once: it takes as long as the backlog is. What becomes due meanwhile is the next round's.
+    turn = _waiting_receivers(using, queue, receivers) if room > 0 else []
+    while turn:
+        for receiver in list(turn):
             if sent >= room:
-                break
+                return sent
             messages = _send_some(using, queue, receiver, room - sent, publish)
+            if not messages:
+                # Nothing of it is due any more, or somebody else has locked all that is.
+                turn.remove(receiver)
             sent += messages
-        if sent == before:
-            # Nothing is due, or somebody else has locked all that is.
-            break
     return sent
 
 
@@ -53,7 +54,8 @@ def _waiting_receivers(using: str, queue: str, receivers: frozenset[str]) -> lis
 
 
 def _due(using: str, queue: str) -> QuerySet[Delivery]:
-    return Delivery.objects.using(using).filter(queue=queue, state=State.WAITING, next_at__lte=Now())
+    rows = Delivery.objects.using(using).filter(IS_UNFINISHED, queue=queue)
+    return rows.filter(state=State.WAITING, next_at__lte=Now())
 
 
 def _send_some(using: str, queue: str, receiver: str, room: int, publish: Publish) -> int:
@@ -77,11 +79,13 @@ def _send_some(using: str, queue: str, receiver: str, room: int, publish: Publis
 
 def _taken(using: str, queue: str, receiver: str) -> list[Delivery]:
     batch = registry.get(receiver).batch if receiver in registry else _BATCH
-    rows = _due(using, queue).filter(receiver=receiver).order_by("next_at", "event_id").defer("error")
+    # In an order that the index has: sorted by anything else, MySQL would lock all that is due, not a batch.
+    rows = _due(using, queue).filter(receiver=receiver).order_by("next_at", "pk").defer("error")
     features = connections[using].features
     if features.has_select_for_update:
         rows = rows.select_for_update(skip_locked=features.has_select_for_update_skip_locked)
-    return list(rows[:batch])
+    with by_index(using, DUE):
+        return list(rows[:batch])
 
 
 def _mark_sent(using: str, rows: Sequence[Delivery]) -> None:

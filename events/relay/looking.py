@@ -13,12 +13,14 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from events.clock import LOOK_AFTER, after
-from events.models import Delivery, State
+from events.models import IS_UNFINISHED, Delivery, State
 from events.relay.workers import Pair
 
 # Seconds until the second look at what is not in sight: longer than a beat.
 LOOK_TWICE = 6
 BATCH = 1000
+# Sendings that came to nothing, after which a delivery comes alone and its tries are counted.
+LOST_OFTEN = 2
 
 
 def examine(using: str, queue: str, in_broker: frozenset[Pair], held: frozenset[Pair]) -> int:
@@ -46,14 +48,28 @@ def _examined(using: str, due: list[Delivery], somewhere: frozenset[Pair]) -> in
 
 
 def _due(using: str, queue: str) -> QuerySet[Delivery]:
-    rows = Delivery.objects.using(using).filter(queue=queue, state__in=[State.SENT, State.RUNNING])
-    return rows.filter(next_at__lte=Now()).order_by("next_at").defer("error")[:BATCH]
+    rows = Delivery.objects.using(using).filter(IS_UNFINISHED, queue=queue)
+    return (
+        rows.filter(state__in=[State.SENT, State.RUNNING], next_at__lte=Now())
+        .order_by("next_at")
+        .defer("error")[:BATCH]
+    )
 
 
 def _send_again(using: str, lost: list[Delivery]) -> None:
-    _update(using, [row for row in lost if row.state == State.SENT], **_waiting())
-    # It was begun and nobody holds it: whoever ran it is gone, and may have died of it.
-    _update(using, [row for row in lost if row.state == State.RUNNING], careful=True, **_waiting())
+    for state in (State.SENT, State.RUNNING):
+        rows = [row for row in lost if row.state == state]
+        _update(using, [row for row in rows if not _may_have_killed(row)], **_waiting())
+        _update(using, [row for row in rows if _may_have_killed(row)], careful=True, **_waiting())
+
+
+def _may_have_killed(row: Delivery) -> bool:
+    """It was begun and nobody holds it: whoever ran it is gone, and may have died of it.
+
+    So may one who had no time to say what he holds: a poison ends a pool without processes, or a whole container,
+    at once. What got lost again and again without a failure is therefore no longer taken for the broker's loss.
+    """
+    return row.state == State.RUNNING or row.attempt - row.tries >= LOST_OFTEN
 
 
 def _waiting() -> dict[str, object]:

@@ -13,7 +13,7 @@ from events.conf import settings
 from events.databases import outbox_aliases
 from events.forking import not_forking_relay
 from events.relay import lease
-from events.relay.pruning import prune
+from events.relay.pruning import Pruned, prune
 from events.relay.rounds import has_backlog, turn
 
 logger = logging.getLogger("events")
@@ -34,16 +34,16 @@ class Relay:
         self._stopping = threading.Event()
         self._started = time.monotonic()
         self._prune_at: dict[str, float] = {}
-        self._pruning: dict[str, Iterator[int]] = {}
+        self._pruning: dict[str, Iterator[Pruned]] = {}
 
     def run(self) -> None:
         logger.info("events.relay state=started aliases=%s", ",".join(outbox_aliases()))
         try:
             while not self._stopping.is_set():
+                # It is let go of between two rounds: a fork must not wait for us to wait.
                 with not_forking_relay:
-                    more = self._round()
-                if not more:
-                    self._stopping.wait(self.every)
+                    pause = self._round()
+                self._stopping.wait(pause)
         finally:
             self._leave()
             logger.info("events.relay state=stopped")
@@ -51,9 +51,9 @@ class Relay:
     def stop(self) -> None:
         self._stopping.set()
 
-    def _round(self) -> bool:
-        """Whether there is more to do at once."""
-        more = False
+    def _round(self) -> float:
+        """Seconds until the next."""
+        more = failed = False
         for using in outbox_aliases():
             try:
                 more |= has_backlog(turn(using))
@@ -61,16 +61,16 @@ class Relay:
             except Error as error:
                 # The database is away, or another relay's lock was in the way: nothing is half done.
                 logger.warning("events.relay alias=%s error=%r remedy='again in a second'", using, error)
-                self._recover(using)
+                connections[using].close()
+                failed = True
             except Exception:
                 # A relay that ended here would be missed by nobody until deliveries stand still.
                 logger.exception("events.relay alias=%s remedy='again in a second'", using)
-                self._recover(using)
-        return more
-
-    def _recover(self, using: str) -> None:
-        connections[using].close()
-        self._stopping.wait(_AFTER_ERROR)
+                connections[using].close()
+                failed = True
+        if failed:
+            return _AFTER_ERROR
+        return 0.0 if more else self.every
 
     def _prune(self, using: str) -> None:
         if using not in self._pruning:
@@ -78,12 +78,12 @@ class Relay:
                 return
             self._prune_at[using] = time.monotonic() + _PRUNE_EVERY
             self._pruning[using] = prune(using, settings.RETENTION_DAYS)
-        # One batch in a round: the queues, and a fork, wait for no more than that.
+        # One slice in a round: the queues, and a fork, wait for no more than that.
         gone = next(self._pruning[using], None)
         if gone is None:
             del self._pruning[using]
-        else:
-            logger.info("events.prune alias=%s events=%d", using, gone)
+        elif gone:
+            logger.info("events.prune alias=%s gone=%s", using, gone)
 
     def _leave(self) -> None:
         for using in outbox_aliases():

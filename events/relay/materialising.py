@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from events.clock import LOOK_AFTER, after
 from events.crashpoints import crashpoint
-from events.delivery.trouble import PATIENCE, is_lock_timeout, limit_waiting
+from events.delivery.waiting import PATIENCE, is_lock_timeout, limited_waiting
 from events.models import Delivery, EventRecord, State
 from events.relay.workers import Pair
 
@@ -40,8 +40,7 @@ def _alone(using: str, held: frozenset[Pair], pk: UUID) -> int:
 
 
 def _examined(using: str, held: frozenset[Pair], due: QuerySet[EventRecord], patience: int = PATIENCE) -> int:
-    with transaction.atomic(using=using):
-        limit_waiting(using, patience)
+    with transaction.atomic(using=using), limited_waiting(using, patience):
         events = list(due)
         if not events:
             return 0

@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from events import transport
 from events.clock import after
 from events.conf import settings
-from events.models import UNFINISHED, Delivery, State
+from events.models import IS_UNFINISHED, Delivery, State
 from events.relay import lease
 from events.relay.feeding import feed
 from events.relay.looking import examine
@@ -53,9 +53,7 @@ def turn(using: str) -> Round:
 
 def _queues(using: str) -> list[str]:
     """Queues with anything unfinished, through the partial index alone."""
-    unfinished: QuerySet[Delivery] = Delivery.objects.using(using).filter(
-        state__in=[s.value for s in UNFINISHED]
-    )
+    unfinished: QuerySet[Delivery] = Delivery.objects.using(using).filter(IS_UNFINISHED)
     names = set(unfinished.order_by().values_list("queue", flat=True).distinct())
     lease.ensure(using, names | set(settings.QUEUES))
     return sorted(names)
@@ -75,7 +73,8 @@ def _serve(using: str, queue: str, done: Round) -> bool:
     # Where a broker doesn't let us see, only an empty queue says what is not in it.
     if look.ids is not None or not look.depth:
         done.lost += examine(using, queue, look.ids or frozenset(), workforce.held())
-    room = workforce.window(queue) - look.depth
+    # Its own messages alone: emitters that keep the queue filled must not keep the backlog waiting.
+    room = workforce.window(queue) - look.relayed
     if look.ids is None and look.depth and _is_overdue(using, queue):
         # So it has to become empty some time.
         room = 0
@@ -91,7 +90,8 @@ def _serve(using: str, queue: str, done: Round) -> bool:
 
 
 def _is_overdue(using: str, queue: str) -> bool:
-    rows = Delivery.objects.using(using).filter(queue=queue, state__in=[State.SENT, State.RUNNING])
+    sent = Delivery.objects.using(using).filter(IS_UNFINISHED, queue=queue)
+    rows = sent.filter(state__in=[State.SENT, State.RUNNING])
     return rows.filter(next_at__lt=after(-_OVERDUE)).exists()
 
 

@@ -20,6 +20,14 @@ _lock = threading.Lock()
 _pools: dict[tuple[int, float], ProducerPool] = {}
 
 
+def _begin_anew() -> None:
+    global _lock  # noqa: PLW0603 - the parent's may be held by a thread that the fork doesn't have
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_begin_anew)
+
+
 def celery_app() -> Celery:
     """The project's app: `Celery(…)` in its celery.py, made the default there with `app.set_default()`."""
     app: Celery = current_app._get_current_object()
@@ -28,9 +36,12 @@ def celery_app() -> Celery:
 
 def connection(timeout: float) -> Connection:
     """A connection that gives up after `timeout` seconds, whatever the broker does."""
-    limits: dict[str, Any] = {"socket_timeout": timeout, "socket_connect_timeout": timeout}
-    if celery_app().connection_for_write().transport.driver_type != "redis":
-        limits = {"read_timeout": timeout, "write_timeout": timeout, "confirm_publish": True}
+    # Nothing is tried twice: whoever publishes leaves what failed to the relay, and the relay to its next round.
+    limits: dict[str, Any] = {"max_retries": 0}
+    if celery_app().connection_for_write().transport.driver_type == "redis":
+        limits |= {"socket_timeout": timeout, "socket_connect_timeout": timeout, "retry_on_timeout": False}
+    else:
+        limits |= {"read_timeout": timeout, "write_timeout": timeout, "confirm_publish": True}
     return celery_app().connection_for_write(connect_timeout=timeout, transport_options=limits)
 
 
@@ -47,19 +58,12 @@ def producer(timeout: float) -> Iterator[Producer]:
         yield lent
 
 
-def reset() -> None:
-    """Drop every pooled connection: after a failure all of them may be dead."""
+def reset(timeout: float | None = None) -> None:
+    """Drop pooled connections, all or those of this timeout: after a failure each of them may be dead."""
     with _lock:
-        pools = [pool for (pid, _), pool in _pools.items() if pid == os.getpid()]
-        _pools.clear()
+        keys = [key for key in _pools if timeout is None or key == (os.getpid(), timeout)]
+        dropped = [(pid, _pools.pop((pid, seconds))) for pid, seconds in keys]
+    # A parent's are not ours to close: it talks through the same sockets.
+    pools = [pool for pid, pool in dropped if pid == os.getpid()]
     for pool in pools:
         pool.connections.force_close_all()
-
-
-def probe(timeout: float = 0.5) -> None:
-    """Ask the broker for a connection and one answer; raises what it raises."""
-    with connection(timeout) as fresh:
-        fresh.ensure_connection(max_retries=1, timeout=timeout)
-        channel = fresh.default_channel
-        if fresh.transport.driver_type == "redis":
-            channel.client.ping()

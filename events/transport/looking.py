@@ -14,6 +14,8 @@ from events.transport.publishing import PATIENT
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
     depth: int
+    # Of these, the relay's own; all of them where the broker doesn't let us see.
+    relayed: int
     # (receiver, event id) of every delivery in the queue; None where the broker doesn't let us see.
     ids: frozenset[tuple[str, str]] | None
 
@@ -23,11 +25,16 @@ def look(queue: str, timeout: float = PATIENT) -> Look:
     with producer(timeout) as lent:
         channel = lent.channel
         if lent.connection.transport.driver_type != "redis":
-            return Look(depth=_declared_depth(channel, queue), ids=None)
+            depth = _declared_depth(channel, queue)
+            return Look(depth=depth, relayed=depth, ids=None)
         # kombu's prefixing client doesn't know LRANGE: the key is spelled out.
         key = f"{channel.global_keyprefix}{channel._q_for_pri(queue, 0)}"
-        messages = channel.client.lrange(key, 0, -1)
-        return Look(depth=len(messages), ids=frozenset(pair for raw in messages for pair in _deliveries(raw)))
+        headers = [_header(raw) for raw in channel.client.lrange(key, 0, -1)]
+    return Look(
+        depth=len(headers),
+        relayed=sum(any(header.get("attempts", ())) for header in headers),
+        ids=frozenset(pair for header in headers for pair in _deliveries(header)),
+    )
 
 
 def depth(queue: str, timeout: float) -> int:
@@ -44,10 +51,14 @@ def _declared_depth(channel: Any, queue: str) -> int:
     return count
 
 
-def _deliveries(raw: bytes) -> list[tuple[str, str]]:
+def _header(raw: bytes) -> dict[str, Any]:
     try:
         header = json.loads(raw)["headers"][HEADER]
-        return [(str(header["receiver"]), str(event_id)) for event_id in header["ids"]]
+        return header if isinstance(header["ids"], list) and isinstance(header["attempts"], list) else {}
     except (ValueError, KeyError, TypeError):
         # Somebody else's message in our queue: nothing of ours is in it.
-        return []
+        return {}
+
+
+def _deliveries(header: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(str(header.get("receiver")), str(event_id)) for event_id in header.get("ids", ())]

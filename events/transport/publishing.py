@@ -23,11 +23,11 @@ def publish(messages: Sequence[Message], *, timeout: float = PATIENT) -> None:
     crashpoint("publish.before")
     with producer(timeout) as lent, lent.batch(max_size=_ROUND_TRIP):
         for message in messages:
-            _put(lent, message)
+            _put(lent, message, timeout)
     crashpoint("publish.after")
 
 
-def _put(lent: Producer, message: Message) -> None:
+def _put(lent: Producer, message: Message, timeout: float) -> None:
     app = celery_app()
     soft, hard = message.limits
     # A quarter of what apply_async costs; it ignores headers=, so ours go into its result.
@@ -52,6 +52,8 @@ def _put(lent: Producer, message: Message) -> None:
         headers=headers,
         delivery_mode=2,
         retry=False,
+        # On AMQP: a broker that is full accepts, and never confirms.
+        confirm_timeout=timeout,
         **task.properties,
     )
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from celery import bootsteps
 from django.db import DEFAULT_DB_ALIAS, Error
 
-from events.delivery.failing import logger, refuse
+from events.delivery.failing import logger
+from events.delivery.refusing import refuse
 
 # What reading bytes that are not a message of kombu's raises; a lost connection raises none of them.
 _UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
@@ -20,6 +22,7 @@ class Guard(bootsteps.StartStopStep):  # type: ignore[misc]  # celery ships no t
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
     def start(self, parent: Any) -> None:
+        parent.create_task_handler = partial(_guarded_handler, parent)
         channel = parent.task_consumer.channel
         handlers = getattr(channel, "handlers", None)
         if handlers and "BRPOP" in handlers:
@@ -35,6 +38,22 @@ def _guarded(read: Callable[..., Any]) -> Callable[..., Any]:
             return True
 
     return read_or_refuse
+
+
+def _guarded_handler(consumer: Any) -> Callable[[Any], Any]:
+    """Celery's own, for a message whose parts are not what Celery takes them for."""
+    handle = type(consumer).create_task_handler(consumer)
+
+    def handle_or_refuse(message: Any) -> Any:
+        try:
+            return handle(message)
+        except _UNREADABLE as error:
+            record_refusal(f"A message that is none: {error!r}", message_id=str(message.delivery_tag))
+            # Unacknowledged it would take one of the worker's places for ever, until none is left.
+            message.reject_log_error(logger, consumer.connection_errors)
+            return None
+
+    return handle_or_refuse
 
 
 def record_refusal(reason: str, **names: str) -> None:

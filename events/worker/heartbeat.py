@@ -19,7 +19,8 @@ from events.identity import who
 from events.message import HEADER, named
 from events.models import Worker
 from events.registry import registry
-from events.worker.request import crashed
+from events.worker.request import crashed, unstored
+from events.worker.unknown import return_unknown
 
 logger = logging.getLogger("events")
 
@@ -53,6 +54,7 @@ class Heartbeat(threading.Thread):
             held = _held()
             for using in outbox_aliases():
                 self._write(using, held[using])
+            return_unknown()
         except Error as error:
             logger.warning("events.heartbeat error=%r remedy='tried again in a second'", error)
             connections.close_all()
@@ -70,6 +72,13 @@ class Heartbeat(threading.Thread):
                 # The others, and the beat, come first; it comes again.
                 logger.warning("events.heartbeat error=%r remedy='tried again in a second'", error)
                 crashed.put((header, reason))
+        for _ in range(unstored.qsize()):
+            request, lost = unstored.get_nowait()
+            try:
+                request.store_result(lost)
+            except Error as error:
+                logger.warning("events.heartbeat error=%r remedy='tried again in a second'", error)
+                unstored.put((request, lost))
 
     def _write(self, using: str, held: list[list[str]]) -> None:
         at, last = self._written.get(using, (float("-inf"), []))

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import Any
 
 from celery import signals
+from django.db import close_old_connections
 
 from events.conf import settings
+from events.delivery import time_limit
+from events.fast_path import fast_path
 from events.identity import adopt
+from events.registry import registry
 from events.relay.loop import Relay
 from events.worker.guard import Guard, record_refusal
 from events.worker.heartbeat import Heartbeat
+from events.worker.unknown import Unknown
+
+logger = logging.getLogger("events")
 
 _running: list[Heartbeat | Relay] = []
 
@@ -20,6 +28,8 @@ def connect() -> None:
     signals.worker_init.connect(prepare, dispatch_uid="events.worker")
     signals.worker_ready.connect(start, dispatch_uid="events.worker")
     signals.worker_shutdown.connect(stop, dispatch_uid="events.worker")
+    signals.worker_process_shutdown.connect(finish, dispatch_uid="events.worker")
+    signals.task_prerun.connect(begin, dispatch_uid="events.worker")
     signals.task_unknown.connect(record_unknown, dispatch_uid="events.worker")
     signals.task_rejected.connect(record_rejected, dispatch_uid="events.worker")
 
@@ -27,7 +37,7 @@ def connect() -> None:
 def prepare(sender: Any, **kwargs: Any) -> None:
     # Before the pool is made: its processes carry the name.
     adopt(sender.hostname)
-    sender.app.steps["consumer"].add(Guard)
+    sender.app.steps["consumer"].update({Guard, Unknown})
 
 
 def start(sender: Any, **kwargs: Any) -> None:
@@ -37,11 +47,26 @@ def start(sender: Any, **kwargs: Any) -> None:
         processes=max(1, sender.pool.num_processes or 1),
     )
     heartbeat.start()
+    if type(sender.pool).__module__ != "celery.concurrency.prefork":
+        # Nothing but the end of a process stops a receiver that hangs in C.
+        logger.warning(
+            "events.worker pool=%s time_limit='is not enforced: a receiver that hangs holds it up' remedy='-P prefork'",
+            type(sender.pool).__module__,
+        )
     _running.append(heartbeat)
     if settings.RELAY:
         relay = Relay()
         threading.Thread(target=relay.run, name="events-relay", daemon=True).start()
         _running.append(relay)
+
+
+def begin(task: Any, **kwargs: Any) -> None:
+    """Before Celery stores that the task has started."""
+    if task.request.is_eager:
+        return
+    # CELERY_DB_REUSE_MAX keeps it from doing so itself: one that the server cut would fail every message from here on.
+    close_old_connections()
+    time_limit.prepare(ours=task.name in registry)
 
 
 def stop(**kwargs: Any) -> None:
@@ -50,6 +75,12 @@ def stop(**kwargs: Any) -> None:
     _running.clear()
 
 
+def finish(**kwargs: Any) -> None:
+    # A pool process ends without Python's own exit handlers: what its receivers emitted last would be late.
+    fast_path.finish()
+
+
+# Of another app, or of none: the bus's own are put back by events.worker.unknown.
 def record_unknown(name: str, id: str, **kwargs: Any) -> None:
     record_refusal(f"This worker knows no task {name!r}.", receiver=name, message_id=id)
 

@@ -18,8 +18,9 @@ from django.dispatch import Signal
 from pytest_django import Settings
 
 from events import Event
+from events.checks.databases import check_databases
 from events.models import Delivery
-from tests.events import test_checks_celery
+from tests.events import test_checks_celery, test_upcasting
 from tests.events.checking import levels, messages
 from tests.events.conftest import Offloaded
 from tests.shop.models import Item
@@ -64,7 +65,7 @@ def test_every_check__is_tested_by_its_id() -> None:
         for line in source.read_text().splitlines()
         if 'id="offload.' in line
     }
-    names = {*globals(), *vars(test_checks_celery)}
+    names = {*globals(), *vars(test_checks_celery), *vars(test_upcasting)}
     tested = {name.removeprefix("test_").partition("__")[0].upper() for name in names}
     assert declared <= tested, sorted(declared - tested)
     assert len(declared) > 20
@@ -286,6 +287,43 @@ def test_w005__sqlite_without_immediate(monkeypatch: pytest.MonkeyPatch, options
         )
     ]
     assert levels() == [checks.WARNING]
+
+
+@pytest.mark.skipif(connection.vendor != "mysql", reason="elsewhere every isolation level will do")
+@pytest.mark.parametrize("level", ["repeatable read", "READ UNCOMMITTED", None])
+def test_w008__mysql_without_read_committed(monkeypatch: pytest.MonkeyPatch, level: str | None) -> None:
+    monkeypatch.setitem(connection.settings_dict["OPTIONS"], "isolation_level", level)
+    assert messages() == [
+        (
+            "offload.W008",
+            "DATABASES['default'] has an isolation_level other than 'read committed': MySQL then locks the gaps "
+            "between rows, so that receivers wait for each other, and a claim sees events that were pruned before it.",
+            "Set DATABASES['default']['OPTIONS']['isolation_level'] = 'read committed', Django's default.",
+        )
+    ]
+    assert levels() == [checks.WARNING]
+
+
+@pytest.mark.skipif(
+    connection.vendor != "mysql", reason="elsewhere Django sets the time zone, or there is none"
+)
+@pytest.mark.django_db
+def test_w009__mysql_with_a_time_zone_of_its_own() -> None:
+    assert check_databases(databases=["default"]) == []
+    with connection.cursor() as cursor:
+        cursor.execute("SET time_zone = '+05:30'")
+    try:
+        [message] = check_databases(databases=["default"])
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("SET time_zone = '+00:00'")
+    assert (message.id, message.level, message.msg, message.hint) == (
+        "offload.W009",
+        checks.WARNING,
+        "The clock of DATABASES['default'] is +5.5 h off: MySQL's now has the time zone of its session, and Django "
+        "reads it as UTC. Where that zone has summer time, retries and the relay stand still for an hour when it ends.",
+        "Set DATABASES['default']['OPTIONS']['init_command'] = \"SET time_zone = '+00:00'\".",
+    )
 
 
 @pytest.mark.django_db(databases=["default", "other"])  # Django 6.1 asks each what it can

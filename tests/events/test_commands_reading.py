@@ -57,7 +57,7 @@ def test_end__names_the_next_command(arguments: str, dead: list[Delivery]) -> No
 
 
 def test_list__shows_receiver_queue_and_guarantee() -> None:
-    line = next(line for line in run("list").splitlines() if "mail_save" in line)
+    line = next(line for line in run("list").splitlines() if "shop.receivers.mail_save" in line)
     assert line.split() == [
         "post_save",
         "shop.Item",
@@ -221,7 +221,30 @@ def test_doctor__delivery_of_a_receiver_that_is_gone() -> None:
     Item.objects.create(title="x")
     drain()
     Delivery.objects.filter(queue="audit").update(receiver="gone.receiver", state=State.WAITING)
-    assert levels("error") == ["no worker of queue 'audit' knows receiver 'gone.receiver'"]
+    assert levels("error") == ["no worker of queue 'audit' knows receiver 'gone.receiver': 1 delivery waits"]
+
+
+@pytest.mark.usefixtures("healthy")
+def test_doctor__receiver_that_some_workers_know() -> None:
+    worker = Worker.objects.get()
+    other = Worker.objects.create(
+        id="old@here#1",
+        queues=["audit"],
+        receivers=[name for name in worker.receivers if name != "tests.shop.receivers.mail_save"],
+    )
+    [found] = [row for row in doctor() if row["level"] == "warning"]
+    assert found["what"] == "1 of 2 workers of queue 'audit' know receiver 'tests.shop.receivers.mail_save'"
+    assert found["remedy"].endswith(f"Restart them with the code that has it: {other.id}")
+
+
+@pytest.mark.usefixtures("healthy")
+def test_status__deliveries_of_a_receiver_that_no_worker_knows() -> None:
+    Item.objects.create(title="x")
+    drain()
+    Delivery.objects.filter(queue="audit").update(receiver="gone.receiver", state=State.WAITING)
+    assert "1 delivery of gone.receiver: no live worker of audit knows it" in run("status")
+    [figures] = json.loads(run("status", "--json", "--database", "default"))
+    assert figures["unserved"] == [{"queue": "audit", "receiver": "gone.receiver", "deliveries": 1}]
 
 
 @pytest.mark.usefixtures("healthy")

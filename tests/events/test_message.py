@@ -12,7 +12,7 @@ import pytest
 from pytest_django import Settings
 
 from events.exceptions import Refused
-from events.message import Message, inline
+from events.message import MOST_EVENTS, Message, inline, named
 from events.signing import sign, verify
 
 Header = dict[str, Any]
@@ -40,7 +40,7 @@ def over_the_wire(sent: Message) -> tuple[Header, list[str]]:
 
 
 def received(header: Any, envelopes: Any, sent: Message, **aimed: str) -> Message:
-    given = {"task": sent.receiver, "id": sent.id, "queue": sent.queue, **aimed}
+    given = {"task": sent.receiver, "id": sent.id, **aimed}
     return Message.received(header, envelopes, **given)
 
 
@@ -88,6 +88,7 @@ def change_envelope(index: int, text: str) -> Callable[[Header], None]:
         pytest.param(change("attempts", [0, 0]), id="a first attempt"),
         pytest.param(change("careful", True), id="careful"),
         pytest.param(change("using", "other"), id="another database"),
+        pytest.param(change("queue", "nobody's"), id="another queue"),
         pytest.param(change("signature", "0" * 64), id="another signature"),
         pytest.param(change("signature", ""), id="no signature"),
     ],
@@ -129,7 +130,7 @@ def test_refused__signature_of_another_message() -> None:
     assert refusal(header, envelopes, sent) == UNFIT
 
 
-@pytest.mark.parametrize("part", ["receiver", "using", "ids", "attempts", "careful", "signature"])
+@pytest.mark.parametrize("part", ["receiver", "queue", "using", "ids", "attempts", "careful", "signature"])
 def test_refused__header_lacks_a_part(part: str) -> None:
     sent = message()
     header, envelopes = over_the_wire(sent)
@@ -151,6 +152,7 @@ def test_refused__header_lacks_a_part(part: str) -> None:
         ("ids", [1, 2]),
         ("ids", {"0": EVENTS[0]}),
         ("using", ["default"]),
+        ("queue", None),
         ("signature", 5),
         ("signature", None),
         ("signature", "ünlesbar"),
@@ -183,6 +185,18 @@ def test_refused__parts_differ_in_number(ids: Any, envelopes: Any, attempts: Any
     # Even well signed: whose envelope is whose nobody could tell.
     sent = message(ids=tuple(ids), envelopes=tuple(envelopes), attempts=attempts)
     assert refusal(*over_the_wire(sent), sent) == "ids, envelopes and attempts differ in number"
+
+
+def test_refused__more_events_than_any_message_carries() -> None:
+    sent = message(
+        ids=EVENTS[:1] * (MOST_EVENTS + 1),
+        envelopes=("",) * (MOST_EVENTS + 1),
+        attempts=(0,) * (MOST_EVENTS + 1),
+    )
+    assert refusal(*over_the_wire(sent), sent).startswith(f"it names {MOST_EVENTS + 1} events")
+    # Nor does a worker say that it holds them, before anybody has verified it.
+    assert named(sent.receiver, list(sent.ids)) == []
+    assert len(named(sent.receiver, list(sent.ids)[1:])) == MOST_EVENTS
 
 
 def test_refused__event_passed_off_as_an_envelope() -> None:

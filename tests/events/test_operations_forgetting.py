@@ -4,12 +4,14 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
+from django.contrib.contenttypes.models import ContentType
 from django.db.models.signals import m2m_changed, post_save
 
 from events import Event
+from events.capture import subject_of
 from events.envelope import decode
 from events.models import Delivery, EventRecord, State
-from events.operations.forgetting import Progress, forget
+from events.operations.forgetting import Progress, forget, is_forgotten
 from events.operations.mentions import NoSubject
 from events.testing import Drained, drain
 from library.models import Profile
@@ -17,6 +19,7 @@ from tests.events.conftest import Offloaded
 from tests.events.operating import bury, offload_fragile
 from tests.shop.models import Effect, Item
 from tests.shop.signals import bought
+from tests.zoo.models import Animal, Bird, Relative, UuidKeyed
 
 pytestmark = pytest.mark.django_db
 
@@ -173,3 +176,59 @@ def test_forget__model_that_is_gone__is_forgotten_all_the_same() -> None:
     EventRecord.objects.update(subject="dropped.thing/5")
     assert forgotten("dropped.thing/5").forgotten == 1
     assert "of a dropped model" not in texts()
+
+
+# --- Other names of the row ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def relatives(offloaded: Offloaded) -> None:
+    offloaded(look_on, met)
+    for model in (Relative, UuidKeyed, Bird):
+        offloaded(look_on, post_save, sender=model)
+
+
+def kept(row: Relative) -> bool:
+    return not is_forgotten(
+        EventRecord.objects.get(type="zoo.relative.created", subject=subject_of(row)).envelope
+    )
+
+
+@pytest.mark.usefixtures("relatives")
+@pytest.mark.parametrize("gone", [False, True])
+def test_forget__foreign_key_to_another_field__is_found(gone: bool) -> None:
+    row, other = (UuidKeyed.objects.create(code=code) for code in ("ours", "another"))
+    ours, theirs = (Relative.objects.create(by_code=keyed) for keyed in (row, other))
+    subject = subject_of(row)
+    drain()
+    # What it is called there stands in the row, and where that is gone, in the events about it.
+    if gone:
+        Relative.objects.all()._raw_delete("default")
+        UuidKeyed.objects.all()._raw_delete("default")
+    else:
+        EventRecord.objects.filter(type="zoo.uuidkeyed.created").delete()
+    forgotten(subject)
+    assert (kept(ours), kept(theirs)) == (False, True)
+
+
+@pytest.mark.usefixtures("relatives")
+def test_forget__generic_foreign_key__is_found() -> None:
+    row, other = (UuidKeyed.objects.create(code=code) for code in ("ours", "another"))
+    ours, theirs = (Relative.objects.create(tagged=keyed) for keyed in (row, other))
+    # The same key, of another table.
+    kind = ContentType.objects.get_for_model(Animal)
+    namesake = Relative.objects.create(tagged_type=kind, tagged_id=row.pk)
+    drain()
+    forgotten(subject_of(row))
+    assert (kept(ours), kept(theirs), kept(namesake)) == (False, True, True)
+
+
+@pytest.mark.usefixtures("relatives")
+@pytest.mark.parametrize("label", ["zoo.animal", "zoo.bird"])
+def test_forget__parent_and_child__are_one_row(label: str) -> None:
+    bird = Bird.objects.create(name="a telling name", wingspan=1)
+    met.send(people=[Animal.objects.get(pk=bird.pk)])
+    drain()
+    forgotten(f"{label}/{bird.pk}")
+    assert "a telling name" not in texts()
+    assert is_forgotten(EventRecord.objects.get(type="tests.met").envelope)

@@ -18,7 +18,7 @@ from events.models import Worker
 from project.dev.broker import Broker
 
 # Seconds after which waiting has failed. It decides nothing else.
-PATIENCE = int(os.environ.get("TEST_PATIENCE", "60"))
+PATIENCE = int(os.environ.get("TEST_PATIENCE", "120"))
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -34,15 +34,19 @@ def wait_for(
         time.sleep(0.05)
 
 
-class WorkerProcess:
-    """`celery worker` with what a test asks for; its output goes to a file that a failure shows."""
+class Process:
+    """A program of ours in a session of its own; its output goes to a file that a failure shows."""
 
-    def __init__(self, env: dict[str, str], log: Path, *options: str) -> None:
+    def __init__(self, env: dict[str, str], log: Path, *command: str) -> None:
         self.log = log
-        command = [sys.executable, "-m", "celery", "-A", "project", "worker", *options]
         with log.open("wb") as out:
             self.process = subprocess.Popen(
-                command, env=env, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+                [sys.executable, *command],
+                env=env,
+                cwd=ROOT,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
 
     @property
@@ -73,7 +77,15 @@ class WorkerProcess:
             return self.process.wait()
 
 
+class WorkerProcess(Process):
+    """`celery worker` with what a test asks for."""
+
+    def __init__(self, env: dict[str, str], log: Path, *options: str) -> None:
+        super().__init__(env, log, "-m", "celery", "-A", "project", "worker", *options)
+
+
 Start = Callable[..., WorkerProcess]
+StartRelay = Callable[..., Process]
 
 
 @pytest.fixture
@@ -94,6 +106,24 @@ def start_worker(process_env: dict[str, str], broker: Broker, tmp_path: Path) ->
     yield start
     for worker in started:
         worker.kill()
+    connection.close()
+
+
+@pytest.fixture
+def start_relay(process_env: dict[str, str], broker: Broker, tmp_path: Path) -> Iterator[StartRelay]:
+    """`start_relay(**environment)`: `manage.py events relay`; returns when it runs. All are ended at the end."""
+    started: list[Process] = []
+
+    def start(**environment: str) -> Process:
+        log = tmp_path / f"relay-{len(started)}.log"
+        relay = Process(process_env | environment, log, "manage.py", "events", "relay")
+        started.append(relay)
+        wait_for(lambda: "The relay runs" in log.read_text(), "a relay", log=log)
+        return relay
+
+    yield start
+    for relay in started:
+        relay.kill()
     connection.close()
 
 

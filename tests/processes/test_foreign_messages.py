@@ -13,6 +13,7 @@ from events.models import Refusal
 from project.celery import app
 from project.dev.broker import Broker
 from tests.processes.conftest import Start, wait_for
+from tests.processes.wire import refused
 from tests.shop.models import Effect, Item
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -39,7 +40,7 @@ def test_bytes_that_are_no_message__are_refused(start_worker: Start, broker: Bro
     worker = start_worker()
     for count, raw in enumerate(NO_MESSAGES, start=1):
         broker.client().lpush("default", raw)
-        wait_for(lambda count=count: Refusal.objects.count() == count, f"the refusal of {raw!r}")
+        wait_for(lambda count=count: refused() == count, f"the refusal of {raw!r}")
     assert_alive()
     assert worker.process.poll() is None
 

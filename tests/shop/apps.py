@@ -6,4 +6,4 @@ class ShopConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from tests.shop import receivers  # noqa: F401
+        from tests.shop import poisons, receivers, safes  # noqa: F401

@@ -224,14 +224,17 @@ def test_refresh__waits_for_another_of_the_same_reader():
     def refresh_impatiently() -> None:
         try:
             with connection.cursor() as cursor:
-                cursor.execute("SET lock_timeout = '100ms'")
+                is_mysql = connection.vendor == "mysql"
+                cursor.execute(
+                    "SET innodb_lock_wait_timeout = 1" if is_mysql else "SET lock_timeout = '100ms'"
+                )
             recommend.refresh(reader.pk)
         finally:
             connection.close()
 
     with ThreadPoolExecutor(max_workers=1) as other, transaction.atomic():
         recommend.refresh(reader.pk)
-        with pytest.raises(OperationalError, match="lock timeout"):
+        with pytest.raises(OperationalError, match=r"(?i)lock (wait )?timeout"):
             other.submit(refresh_impatiently).result()
 
 

@@ -13,7 +13,9 @@ class Forget(Subcommand):
     description: ClassVar[str] = (
         "Events about the row, and events that refer to it, lose their data and the error texts of their\n"
         "deliveries; ids, types and times stay, as a record that something happened. Their unfinished deliveries\n"
-        "and dead letters end as skipped. It can't be undone."
+        "and dead letters end as skipped. It can't be undone.\n\n"
+        "Not looked into: texts that only mention the person, logs, and your own tables. A message that the broker\n"
+        "has already keeps its copy until a worker takes it, which then doesn't run it."
     )
     epilog: ClassVar[str] = "example:\n  manage.py events forget library.user/42"
 

@@ -47,6 +47,11 @@ def _print(console: Console, found: Figures, label: str) -> None:
     console.table(head, [_row(queue) for queue in found.queues])
     for name in found.paused_receivers:
         console.line(console.style.WARNING(f"paused: {name}"))
+    for each in found.unserved:
+        number = plural(each.deliveries, "delivery")
+        console.line(
+            console.style.ERROR(f"{number} of {each.receiver}: no live worker of {each.queue} knows it")
+        )
     for failing in found.failing:
         console.line(
             console.style.ERROR(
@@ -62,7 +67,7 @@ def _row(queue: Any) -> tuple[object, ...]:
 
 
 def _next(found: list[Figures]) -> str:
-    if any(each.broker_error or not each.workers for each in found):
+    if any(each.broker_error or not each.workers or each.unserved for each in found):
         return "manage.py events doctor"
     if any(each.failing for each in found):
         return "manage.py events failed"

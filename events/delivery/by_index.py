@@ -1,0 +1,41 @@
+"""Statements that touch the deliveries they name and no others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from django.db import connections
+
+ONCE = "offload_delivery_once"
+DUE = "offload_delivery_due"
+
+_TABLE = "`offload_delivery`"
+
+
+@contextmanager
+def by_index(using: str, name: str = ONCE) -> Iterator[None]:
+    """Within it, deliveries are found through the index of that name: by event and receiver, or by when they are due.
+
+    InnoDB locks what it reads, not what it returns. Where a message names a good part of the table, MySQL would read
+    all of it, and wait for every receiver that has any delivery in hand.
+    """
+    connection = connections[using]
+    if connection.vendor != "mysql":
+        yield
+        return
+    with connection.execute_wrapper(partial(_hinted, f"{_TABLE} FORCE INDEX (`{name}`)")):
+        yield
+
+
+def _hinted(hinted: str, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+    # Of a DELETE, only the form for many tables takes a hint.
+    forms = {
+        f"DELETE FROM {_TABLE}": f"DELETE {_TABLE} FROM {hinted}",  # noqa: S608 - names alone, and all our own
+        f"UPDATE {_TABLE}": f"UPDATE {hinted}",
+        f" FROM {_TABLE}": f" FROM {hinted}",
+    }
+    form = next((form for form in forms if form in sql), None)
+    return execute(sql.replace(form, forms[form], 1) if form else sql, params, many, context)

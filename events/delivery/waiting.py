@@ -1,0 +1,69 @@
+"""How long a statement waits for another transaction's lock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from django.db import Error, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import QuerySet
+
+# Milliseconds a thread beside the pool waits for a lock.
+PATIENCE = 500
+
+# PostgreSQL's and MySQL's.
+_TIMED_OUT = {"55P03", 1205}
+
+
+@contextmanager
+def limited_waiting(using: str, milliseconds: int = PATIENCE) -> Iterator[None]:
+    """For the transaction now open: a claim may linger in the server long after its process died."""
+    connection = connections[using]
+    if connection.vendor == "mysql":
+        with _limited_in_session(connection, _seconds(connection, milliseconds)):
+            yield
+        return
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL lock_timeout = {int(milliseconds)}")
+    yield
+
+
+def _seconds(connection: BaseDatabaseWrapper, milliseconds: int) -> int:
+    """InnoDB counts in seconds, and only MariaDB knows 0: not to wait at all."""
+    is_mariadb: bool = connection.mysql_is_mariadb  # type: ignore[attr-defined]
+    return 0 if is_mariadb and milliseconds < 100 else -(-milliseconds // 1000)
+
+
+@contextmanager
+def _limited_in_session(connection: BaseDatabaseWrapper, seconds: int) -> Iterator[None]:
+    """There is no limit for one transaction alone: what the session had before is set again."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SET @events_had = @@SESSION.innodb_lock_wait_timeout, SESSION innodb_lock_wait_timeout = %s",
+            [seconds],
+        )
+    try:
+        yield
+    finally:
+        # The driver's own cursor: Django's refuses a transaction that is to be rolled back. A connection that is
+        # gone has taken its session along.
+        if connection.connection is not None:
+            with suppress(Error), connection.wrap_database_errors:
+                connection.connection.cursor().execute("SET SESSION innodb_lock_wait_timeout = @events_had")
+
+
+def is_lock_timeout(error: BaseException) -> bool:
+    cause = error.__cause__
+    codes = {getattr(cause, "sqlstate", None), *getattr(cause, "args", ())[:1]}
+    return not codes.isdisjoint(_TIMED_OUT)
+
+
+def skipping_locked(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Those of `rows` that nobody else has locked, locked; all, where the database locks no rows."""
+    features = connections[rows.db].features
+    if not features.has_select_for_update:
+        return rows
+    return rows.select_for_update(skip_locked=features.has_select_for_update_skip_locked)

@@ -1,0 +1,125 @@
+"""Takes messages to the broker in a thread of its own: whoever commits never waits for a broker.
+
+One thread per process, started with its first message. See docs/decisions/0006-publishers-budget.md.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+from typing import NamedTuple
+
+from events.clock import LOOK_AFTER
+from events.message import Message
+
+# Seconds after which a message is carried no more: soon the relay looks for it, and both would send it.
+_TOO_OLD = LOOK_AFTER / 2
+# Seconds between two round trips: commits that meet in them share one, and have Python to themselves meanwhile.
+_REST = 0.005
+# Seconds a fork waits for the thread to put its locks down; a broker that hangs must not hang a fork.
+_FORK_WAIT = 0.25
+
+
+class Load(NamedTuple):
+    at: float
+    messages: Sequence[Message]
+    queues: Collection[str]
+
+
+class Courier:
+    """`deliver(messages, queues)` hands over; what it raises is given to `recover`, which returns when it's over."""
+
+    def __init__(
+        self,
+        deliver: Callable[[Sequence[Message], Collection[str]], None],
+        recover: Callable[[Exception], None],
+    ) -> None:
+        self._deliver = deliver
+        self._recover = recover
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """As in a new process: nothing waits, and no thread runs."""
+        self._changed = threading.Condition()
+        # Held while the thread talks to the broker, and may hold locks of its client.
+        self.talking = threading.Lock()
+        self._waiting: deque[Load] = deque()
+        # When the oldest load that isn't handed over was taken; None where there is none.
+        self._since: float | None = None
+        self._recovering = False
+        self._thread: threading.Thread | None = None
+
+    def take(self, messages: Sequence[Message], queues: Collection[str]) -> None:
+        """Returns at once: the thread hands over the messages, then measures the queues."""
+        load = Load(time.monotonic(), messages, queues)
+        with self._changed:
+            self._waiting.append(load)
+            if self._since is None:
+                self._since = load.at
+            if self._thread is None or not self._thread.is_alive():
+                self._start()
+            self._changed.notify_all()
+
+    def is_late(self, seconds: float) -> bool:
+        """Whether something was taken longer ago than that, and isn't handed over."""
+        since = self._since
+        return since is not None and time.monotonic() - since > seconds
+
+    def finish(self, seconds: float) -> bool:
+        """Wait until all is handed over, but not for a broker that fails; whether it is."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._since is None or self._recovering, seconds)
+            return self._since is None
+
+    def hold_for_fork(self) -> None:
+        self._held = self.talking.acquire(timeout=_FORK_WAIT)
+
+    def release_after_fork(self) -> None:
+        if self._held:
+            self.talking.release()
+
+    def _start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="events-courier", daemon=True)
+        try:
+            self._thread.start()
+        except RuntimeError:
+            # The interpreter is ending, or the machine has no thread left: all of it is the relay's.
+            self._thread = None
+            self._waiting.clear()
+            self._since = None
+
+    def _run(self) -> None:
+        while True:
+            loads = self._next()
+            fresh = [load for load in loads if time.monotonic() - load.at < _TOO_OLD]
+            messages = [message for load in fresh for message in load.messages]
+            queues = {queue for load in loads for queue in load.queues}
+            try:
+                with self.talking:
+                    self._deliver(messages, queues)
+            except Exception as error:  # noqa: BLE001 - each broker's client has errors of its own
+                self._outlast(error)
+            self._settle()
+            time.sleep(_REST)
+
+    def _next(self) -> list[Load]:
+        """All that waits."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting)
+            loads = list(self._waiting)
+            self._waiting.clear()
+        return loads
+
+    def _settle(self) -> None:
+        with self._changed:
+            self._since = self._waiting[0].at if self._waiting else None
+            self._changed.notify_all()
+
+    def _outlast(self, error: Exception) -> None:
+        with self._changed:
+            self._recovering = True
+            self._changed.notify_all()
+        self._recover(error)
+        self._recovering = False

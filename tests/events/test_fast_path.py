@@ -1,0 +1,92 @@
+"""Which events the emitter publishes by itself, and which it leaves to the relay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from django.db import transaction
+
+from events import pauses, transport
+from events.conf import settings
+from events.fast_path import fast_path
+from events.ids import uuid7
+from events.models import EventRecord, PausedReceiver
+from events.outbox import Emission
+from project.dev.broker import Broker
+from tests.processes.conftest import wait_for
+from tests.shop.models import Item
+from tests.shop.receivers import mail_save, record_save
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+BY_ITSELF = [f"{function.__module__}.{function.__qualname__}" for function in (record_save, mail_save)]
+
+
+@pytest.fixture(autouse=True)
+def healthy(broker: Broker) -> Iterator[None]:
+    broker.client().flushall()
+    fast_path.finish()
+    fast_path._depths.clear()
+    wait_for(fast_path.flows, "the breaker to close")
+    yield
+    fast_path._depths.clear()
+
+
+def published() -> list[str]:
+    """Of one more save: the receivers whose messages its emitter publishes."""
+    with transaction.atomic():
+        Item.objects.create(title="one")
+    names: list[str] = EventRecord.objects.latest("pk").published
+    return names
+
+
+def test_long_queue__is_left_to_the_relay_until_it_is_short_again(broker: Broker) -> None:
+    broker.client().lpush("default", *["somebody's"] * settings.WINDOW)
+    wait_for(lambda: published() == BY_ITSELF[1:], "a queue seen to be long")
+    broker.client().delete("default", "audit")
+    wait_for(lambda: published() == BY_ITSELF, "a queue seen to be short")
+
+
+def test_only_queue_is_long__is_seen_to_become_short_though_nothing_is_published(broker: Broker) -> None:
+    for queue in ("default", "audit"):
+        broker.client().lpush(queue, *["somebody's"] * settings.WINDOW)
+    wait_for(lambda: published() == [], "both queues seen to be long")
+    broker.client().flushall()
+    wait_for(lambda: published() == BY_ITSELF, "both queues seen to be short")
+
+
+def test_pause_of_all_receivers__is_seen_to_end_though_nothing_is_published() -> None:
+    for name in BY_ITSELF:
+        PausedReceiver.objects.create(name=name)
+    wait_for(lambda: published() == [], "a pause of both")
+    PausedReceiver.objects.all().delete()
+    wait_for(lambda: published() == BY_ITSELF, "the end of the pause")
+    pauses._known.clear()
+
+
+def test_publish__that_fails_in_our_own_code_fails_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    id = uuid7()
+    emission = Emission(
+        id=id,
+        type="shop.gone",
+        subject="",
+        correlation_id=id,
+        causation_id=None,
+        receivers={"gone": "default"},
+        envelope="{}",
+        # Its receiver was disconnected between the commit's INSERT and now.
+        published=["gone"],
+    )
+    fast_path.publish([emission], "default")
+    assert "events.fast_path remedy='the relay publishes what waits'" in caplog.text
+    assert fast_path.flows()
+
+
+def test_suspended__waits_for_what_is_on_its_way(broker: Broker) -> None:
+    wait_for(lambda: published() == BY_ITSELF and fast_path.finish(), "a publish")
+    with fast_path.suspended():
+        depth = transport.depth("default", 1.0)
+        assert depth > 0
+        assert published() == []
+        assert transport.depth("default", 1.0) == depth

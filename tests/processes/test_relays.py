@@ -1,0 +1,112 @@
+"""Relays alone and side by side: what the fast path left is sent, once, and the broker holds a window of it."""
+
+from __future__ import annotations
+
+import signal
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from django.db import transaction
+
+from events import transport
+from events.fast_path import fast_path
+from events.models import Delivery, EventRecord, Queue, State, Worker
+from events.registry import registry
+from events.relay.rounds import turn
+from events.relay.workers import Workforce
+from project.dev.broker import Broker
+from tests.processes.conftest import Start, StartRelay, wait_for
+from tests.shop.models import Effect, Item
+from tests.shop.signals import bought
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ITEMS = 20
+# Four a process, and the two workers have two each.
+WINDOW = 16
+
+
+def left_to_the_relay(count: int = ITEMS) -> None:
+    with fast_path.suspended(), transaction.atomic():
+        for number in range(count):
+            Item.objects.create(title=f"{number}")
+
+
+def finished(deliveries: int) -> bool:
+    return Delivery.objects.filter(state=State.DONE).count() == deliveries
+
+
+def assert_once_each(effects: int) -> None:
+    counted = Counter(Effect.objects.values_list("receiver", "key"))
+    assert len(counted) == effects
+    assert set(counted.values()) == {1}
+
+
+def test_relay_alone__sends_what_the_fast_path_left(start_worker: Start, start_relay: StartRelay) -> None:
+    start_worker(EVENTS_RELAY="off")
+    start_relay()
+    left_to_the_relay()
+    wait_for(lambda: finished(2 * ITEMS), "every delivery")
+    assert_once_each(2 * ITEMS)
+    assert {queue.lease_owner.partition("#")[0] for queue in Queue.objects.exclude(lease_owner="")}
+
+
+def test_two_relays_and_two_workers_on_one_backlog__each_effect_once_and_never_more_than_the_window(
+    start_worker: Start, start_relay: StartRelay
+) -> None:
+    count = 1500
+    with fast_path.suspended():
+        item = Item.objects.create(title="bought often")
+        with transaction.atomic():
+            for _ in range(count):
+                bought.send(item=item, amount=1)
+    for _ in range(2):
+        start_worker(EVENTS_RELAY="off")
+    assert Workforce.read("default").window("audit") == WINDOW
+    for _ in range(2):
+        start_relay()
+    deepest = 0
+
+    def drained() -> bool:
+        nonlocal deepest
+        deepest = max(deepest, *(transport.look(name).depth for name in ("audit", "default")))
+        return finished(2 * count + 2)
+
+    wait_for(drained, "every delivery")
+    assert 0 < deepest <= WINDOW
+    assert_once_each(2 * count + 2)
+    # Ten in a message of count_trades: none was sent a second time.
+    messages = Delivery.objects.filter(receiver__endswith="count_trades").values("message_id").distinct()
+    assert messages.count() == count / 10
+    assert set(Delivery.objects.values_list("attempt", flat=True)) == {1}
+
+
+def test_queue_that_emitters_keep_filled__the_backlog_is_fed_all_the_same(broker: Broker) -> None:
+    Worker.objects.create(pk="w", queues=["default", "audit"], receivers=registry.names(), processes=2)
+    for number in range(WINDOW):
+        Item.objects.create(title=f"{number}")
+        fast_path.finish()
+    emitted = transport.look("default")
+    assert (emitted.depth, emitted.relayed) == (WINDOW, 0)
+    left_to_the_relay()
+    turn("default")
+    look = transport.look("default")
+    assert (look.depth, look.relayed) == (WINDOW + 1, 1)
+    assert not Delivery.objects.filter(state=State.WAITING).exists()
+
+
+@pytest.mark.parametrize("name", ["relay.materialised", "relay.marked_sent", "relay.published"])
+def test_relay_dies_at__another_goes_on(
+    start_worker: Start, start_relay: StartRelay, tmp_path: Path, name: str
+) -> None:
+    once = tmp_path / "died"
+    start_worker(EVENTS_RELAY="off")
+    dying = start_relay(EVENTS_CRASHPOINT=name, EVENTS_CRASHPOINT_ONCE=str(once))
+    left_to_the_relay()
+    wait_for(once.exists, f"the death of the relay at {name}")
+    assert dying.process.wait(60) == -signal.SIGKILL
+    start_relay()
+    wait_for(lambda: finished(2 * ITEMS), "every delivery")
+    assert_once_each(2 * ITEMS)
+    assert not EventRecord.objects.filter(next_at__isnull=False).exists()
