@@ -1,0 +1,1 @@
+"""Fault injection with real processes: `make chaos`. See docs/chaos.md."""
