@@ -15,13 +15,13 @@ STAMP := $(VENV)/.installed
 export PORT MAIL_PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test coverage lint format typecheck check readme clean
+.PHONY: help setup run demo test prove chaos bench-backlog bench-memory coverage lint format typecheck check readme clean
 
 help: ## Show this list
 	@echo "Usage: make TARGET [PORT=8000] [MAIL_PORT=8025] [PYTHON=python3.12] [JOBS=3] [ARGS='-k name']"
 	@echo
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
-		printf '  %-10s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
+		printf '  %-13s %s\n' "$$name" "$$text"; done
 
 setup: $(STAMP) .env ## Make .venv and .env; does nothing when nothing changed
 
@@ -50,6 +50,18 @@ demo: setup ## Play a reader's story on a stack of its own and check every effec
 
 test: setup ## All tests, real broker and worker processes included; choose some with ARGS
 	@$(PY) -m pytest -n $(JOBS) --dist worksteal $(ARGS)
+
+prove: setup ## Switch each guarantee's mechanism off in a copy: the test that misses it has to fail
+	@$(PY) -m tests.proofs $(ARGS)
+
+chaos: setup ## Break things under load and compare a ledger; CHAOS_MINUTES, CHAOS_SEED …: see docs/chaos.md
+	@$(PY) -m tests.chaos $(ARGS)
+
+bench-backlog: setup ## Messages that a backlog of 100,000 deliveries costs, for each needed; 10 minutes
+	@$(PY) -m benchmarks.backlog $(ARGS)
+
+bench-memory: setup ## Memory after a million deliveries against after ten thousand
+	@$(PY) -m benchmarks.memory $(ARGS)
 
 coverage: setup ## The tests, then what they did not reach
 	@$(PY) -m coverage run -m pytest $(ARGS)

@@ -1,0 +1,392 @@
+"""What each guarantee rests on, by its number in README's table, and the test that misses it."""
+
+from __future__ import annotations
+
+from tests.proofs.mechanism import Edit, Mechanism, off
+
+_JOURNAL = "tests/events/test_journal.py"
+_RECOVERY = "tests/processes/test_recovery.py"
+_TWO_WORKERS = "tests/processes/test_two_workers.py"
+_MISBEHAVIOUR = "tests/processes/test_misbehaviour.py"
+_DELIVERY = "tests/events/test_delivery.py"
+
+ATOMIC = (
+    off(
+        1,
+        "an error of any kind at commit rolls back",
+        "events/journal.py",
+        "            with suppress(Error):\n                connection.rollback()\n            raise",
+        "            raise",
+        f"{_JOURNAL}::test_error_of_any_kind_at_commit__rolls_the_transaction_back",
+    ),
+    off(
+        1,
+        "a savepoint rolled back takes its events along",
+        "events/journal.py",
+        "        del self.pending[mark.length :]\n",
+        "",
+        f"{_JOURNAL}::test_savepoint_rolled_back__takes_its_events_and_no_others",
+    ),
+    off(
+        1,
+        "an event whose flush was rolled back is written again",
+        "events/journal.py",
+        "                emission.flushed = None\n",
+        "                pass\n",
+        f"{_JOURNAL}::test_savepoint_rolled_back__an_event_flushed_within_it_is_written_again",
+    ),
+    off(
+        1,
+        "events are written in the emitter's transaction",
+        "events/journal.py",
+        "            journal.flush()\n            commit()",
+        "            commit()\n            journal.flush()",
+        f"{_RECOVERY}::test_emitter_dies_before_its_commit__neither_row_nor_event",
+    ),
+)
+
+NOT_LOST = (
+    off(
+        2,
+        "the row of a dead worker goes",
+        "events/relay/workers.py",
+        "filter(pk=worker.pk, beat_at__lt=after(-DEAD)).delete()",
+        "filter(pk=worker.pk, beat_at__lt=after(-DEAD))",
+        "tests/events/test_dead_workers.py",
+    ),
+    off(
+        2,
+        "the relay records what the emitter left",
+        "events/relay/rounds.py",
+        "done.materialised = materialise(using, workforce.held())",
+        "done.materialised = 0",
+        f"{_RECOVERY}::test_emitter_dies_after_its_commit__the_event_arrives_once",
+    ),
+    off(
+        2,
+        "the relay looks for what it cannot see",
+        "events/relay/rounds.py",
+        "done.lost += examine(using, queue, look.ids or frozenset(), workforce.held())",
+        "pass",
+        f"{_RECOVERY}::test_broker_emptied__what_was_in_it_is_sent_again",
+    ),
+    off(
+        2,
+        "a fork waits for the threads that use the database",
+        "events/forking.py",
+        "os.register_at_fork(",
+        "(lambda **hooks: None)(",
+        f"{_MISBEHAVIOUR}::test_receiver_that_ends_its_process__is_a_dead_letter_after_its_tries",
+    ),
+)
+
+EXACTLY_ONCE = (
+    off(
+        3,
+        "the claim meets its rival",
+        "events/delivery/claim.py",
+        "bulk_create(rows)",
+        "bulk_create(rows, ignore_conflicts=True)",
+        f"{_TWO_WORKERS}::test_same_messages_for_two_workers__one_effect_each[unrecorded_messages]",
+    ),
+    off(
+        3,
+        "only the attempt that was sent last is run",
+        "events/delivery/claim.py",
+        "rows = rows.filter(state=State.SENT, careful=False)",
+        "rows = rows.filter(careful=False)",
+        f"{_TWO_WORKERS}::test_same_messages_for_two_workers__one_effect_each[recorded_messages]",
+    ),
+    off(
+        3,
+        "claims of atomic=False are committed before the effect",
+        "events/delivery/consuming.py",
+        "state=State.DONE if receiver.atomic else State.RUNNING",
+        "state=State.DONE",
+        "tests/processes/test_crashpoints.py",
+    ),
+    off(
+        3,
+        "an event that is not in the outbox is refused",
+        "events/delivery/claim.py",
+        "        return set(ids) - listed",
+        "        return set()",
+        "tests/processes/test_foreign_messages.py::test_event_not_in_the_outbox__is_refused",
+    ),
+)
+
+ISOLATED = (
+    Mechanism(
+        guarantee=4,
+        name="no receiver is trusted with its transaction",
+        edits=(
+            Edit(file="events/delivery/running.py", old="        assert_sound(self.using)\n", new=""),
+            Edit(
+                file="events/delivery/running.py",
+                old="if kept != len(done) + len(skipped):",
+                new="if False:",
+            ),
+        ),
+        test=(_MISBEHAVIOUR, "-k", "in_its_transaction"),
+    ),
+    off(
+        4,
+        "a failing chunk is run one by one",
+        "events/delivery/running.py",
+        "            if len(items) > 1:\n                self._one_by_one(items)",
+        "            if len(items) > 1:\n                for item in items:\n"
+        "                    record_failure(self.claimer, self.receiver, item, error, counted=False)",
+        f"{_DELIVERY}::test_chunk_with_a_failing_one__only_that_one_is_tried_again",
+    ),
+    off(
+        4,
+        "bytes that are no message end no worker",
+        "events/worker/guard.py",
+        "_UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError)",
+        "_UNREADABLE = ()",
+        "tests/processes/test_foreign_messages.py::test_bytes_that_are_no_message__are_refused",
+    ),
+    off(
+        4,
+        "a signature that does not fit is refused",
+        "events/message.py",
+        "        if not genuine:",
+        "        if False:",
+        "tests/events/test_message.py",
+    ),
+    off(
+        4,
+        "the soft limit strikes the receiver's own code alone",
+        "events/delivery/time_limit.py",
+        "if _Limit.ours and not _Limit.running:",
+        "if False:",
+        "tests/processes/test_soft_limit.py",
+    ),
+    off(
+        4,
+        "what an old worker doesn't know is put back",
+        "events/worker/unknown.py",
+        "parent.on_unknown_task = partial(_on_unknown_task, parent)",
+        "pass",
+        "tests/processes/test_rolling_deploy.py",
+        "-k",
+        "leaves_the_broker",
+    ),
+    off(
+        4,
+        "a newer version is put back",
+        "events/delivery/consuming.py",
+        "    items = _runnable(run, message, _with_envelopes(items, message.using))\n",
+        "    items = _with_envelopes(items, message.using)\n",
+        "tests/processes/test_rolling_deploy.py",
+        "-k",
+        "event_of_the_new_version",
+    ),
+    off(
+        4,
+        "a message copied to another receiver is refused",
+        "events/message.py",
+        "if self.receiver != task:",
+        "if False:",
+        "tests/processes/test_wire_security.py::test_copied_to_another_of_the_events_own_receivers__is_refused",
+    ),
+)
+
+BUDGET = (
+    off(
+        5,
+        "a thread of its own talks to the broker",
+        "events/fast_path.py",
+        "self.courier.take(_pack(emissions, using), queues)",
+        "self._deliver(_pack(emissions, using), queues)",
+        "tests/processes/test_budget.py::test_hung_broker__requests_are_answered_though_it_never_answers",
+    ),
+    off(
+        5,
+        "what is late is left to the relay",
+        "events/fast_path.py",
+        " and not self.courier.is_late(settings.PUBLISH_TIMEOUT)",
+        "",
+        "tests/processes/test_slow_broker.py",
+        "-k",
+        "drip",
+    ),
+    off(
+        5,
+        "a failed publish opens the breaker",
+        "events/breaker.py",
+        "        self._open = True\n",
+        "        return\n",
+        "tests/processes/test_slow_broker.py",
+        "-k",
+        "takes_nothing",
+    ),
+    off(
+        5,
+        "a probe writes",
+        "events/transport/probing.py",
+        'channel.client.execute_command("LINSERT", f"{channel.global_keyprefix}{key}", "BEFORE", "", "")',
+        "channel.client.ping()",
+        "tests/processes/test_slow_broker.py",
+        "-k",
+        "takes_nothing",
+    ),
+    off(
+        5,
+        "a fork begins anew",
+        "events/fast_path.py",
+        "    after_in_child=fast_path.begin_anew,\n",
+        "",
+        "tests/processes/test_budget_processes.py",
+        "-k",
+        "inherit",
+    ),
+    off(
+        5,
+        "a process that ends hands over what it committed last",
+        "events/fast_path.py",
+        "atexit.register(fast_path.finish)\n",
+        "",
+        "tests/processes/test_budget_processes.py",
+        "-k",
+        "ends_at_once",
+    ),
+)
+
+BACKLOG = (
+    off(
+        6,
+        "the emitter publishes into a short queue only",
+        "events/fast_path.py",
+        "if depth < settings.WINDOW:",
+        "if True:",
+        "tests/processes/test_backlog.py::test_backlog__stays_out_of_the_broker_and_drains_once_each",
+    ),
+    off(
+        6,
+        "the relay's window counts its own messages",
+        "events/relay/rounds.py",
+        "workforce.window(queue) - look.relayed",
+        "workforce.window(queue) - look.depth",
+        "tests/processes/test_relays.py",
+        "-k",
+        "keep_filled",
+    ),
+    off(
+        6,
+        "one relay at a time feeds a queue",
+        "events/relay/lease.py",
+        "return rows.update(lease_owner=who(), lease_until=after(LEASE)) == 1",
+        "return rows.update(lease_owner=who(), lease_until=after(LEASE)) in (0, 1)",
+        "tests/processes/test_relays.py",
+        "-k",
+        "two_relays",
+    ),
+)
+
+DEAD_LETTERS = (
+    off(
+        7,
+        "the parent tells of a process that died",
+        "events/worker/request.py",
+        "            crashed.put((header, reason))",
+        "            pass",
+        _MISBEHAVIOUR,
+        "-k",
+        "exit",
+    ),
+    off(
+        7,
+        "a careful run counts its try first",
+        "events/delivery/careful.py",
+        "row.tries += 1",
+        "row.tries += 0",
+        _MISBEHAVIOUR,
+        "-k",
+        "exit",
+    ),
+    off(
+        7,
+        "what is lost again and again is taken for a poison",
+        "events/relay/looking.py",
+        "row.state == State.RUNNING or row.attempt - row.tries >= LOST_OFTEN",
+        "row.state == State.RUNNING",
+        "tests/processes/test_worker_faults.py",
+        "-k",
+        "pool_without_processes",
+    ),
+    off(
+        7,
+        "tries are limited",
+        "events/delivery/failing.py",
+        "dead = tries >= receiver.retry.tries or",
+        "dead = False or",
+        f"{_DELIVERY}::test_failure__is_tried_again_as_often_as_it_may_be",
+    ),
+)
+
+BOUNDED = (
+    off(
+        8,
+        "finished events go in slices, each a transaction of its own",
+        "events/relay/pruning.py",
+        "    yield from _events(using, days, dry_run)\n",
+        "    with transaction.atomic(using=using):\n        yield from _events(using, days, dry_run)\n",
+        "tests/events/test_pruning.py::test_prune__fifty_thousand_rows__while_somebody_writes",
+    ),
+    off(
+        8,
+        "dead letters never go by themselves",
+        "events/relay/pruning.py",
+        "_FINAL = {State.DONE, State.SKIPPED}",
+        "_FINAL = {State.DONE, State.SKIPPED, State.DEAD}",
+        "tests/events/test_pruning.py::test_prune__event_with_one_delivery_not_final__stays_whole",
+    ),
+    off(
+        8,
+        "task results are pruned too",
+        "events/relay/pruning.py",
+        "in expired(using, days)",
+        "in []",
+        "tests/events/test_pruning_results.py",
+    ),
+    off(
+        8,
+        "a flood of refusals is a hundred rows",
+        "events/delivery/refusing.py",
+        "if rows.count() >= MOST:",
+        "if False:",
+        "tests/events/test_refusing.py",
+    ),
+    off(
+        8,
+        "secrets never leave the process",
+        "events/serializers/sensitive.py",
+        "return any(_SENSITIVE",
+        "return False and any(_SENSITIVE",
+        "tests/processes/test_wire_secrets.py::test_secrets__are_in_no_broker_table_result_or_log",
+    ),
+)
+
+NO_LOOPS = (
+    off(
+        9,
+        "the bus's own rows emit nothing",
+        "events/bus.py",
+        "if is_muted() or _is_silent(sender) or",
+        "if is_muted() or",
+        "tests/events/test_capture.py::test_loops__tables_of_the_bus_and_results_never_emit",
+    ),
+)
+
+MECHANISMS = (
+    *ATOMIC,
+    *NOT_LOST,
+    *EXACTLY_ONCE,
+    *ISOLATED,
+    *BUDGET,
+    *BACKLOG,
+    *DEAD_LETTERS,
+    *BOUNDED,
+    *NO_LOOPS,
+)
