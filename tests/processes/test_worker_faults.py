@@ -130,6 +130,9 @@ class MemoryGroup:
         self.directory, self.limit = _memory_groups()
         self.directory = self.directory / f"tests-{os.getpid()}"
         self.directory.mkdir()
+        if not (self.directory / self.limit).exists():
+            self.directory.rmdir()
+            raise OSError(f"{self.directory.parent} limits no memory")
 
     def take(self, pid: int, megabytes: int) -> None:
         (self.directory / self.limit).write_text(str(megabytes * MEGABYTE))
