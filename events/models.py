@@ -84,6 +84,8 @@ class Delivery(models.Model):
     careful = models.BooleanField(default=False)
     # The message it last ran in: the task id of its TaskResult.
     message_id = models.UUIDField(null=True, db_index=True)
+    # Whose record it is: drawn anew by each attempt to run a message.
+    claim = models.BigIntegerField(null=True)
     reason = models.CharField(max_length=200, blank=True)
     error = models.TextField(blank=True)
     started_at = models.DateTimeField(null=True)

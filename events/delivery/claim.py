@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, connections
@@ -14,6 +16,7 @@ from events.clock import LOOK_AFTER, after
 from events.delivery.by_index import by_index
 from events.delivery.decoding import Item
 from events.delivery.isolation import assert_still_there
+from events.delivery.statements import count_claimed, count_listed, insert_records
 from events.identity import who
 from events.models import Delivery, EventRecord, State
 
@@ -37,31 +40,27 @@ class Claimer:
     message_id: UUID
     # What a record says while its transaction runs: only atomic=False lets others see it.
     state: State
+    # Tells the records of this very attempt from those of any other, of the same message too.
+    token: int = 0
+
+    def anew(self) -> Claimer:
+        """For the next attempt."""
+        return replace(self, token=secrets.randbits(63))
 
     def insert(self, items: Sequence[Item]) -> None:
         """One plain INSERT, in the order of ids: another worker's claim of any of them makes us wait for it.
 
-        Never ignore_conflicts: Django could not tell us which were not ours, and each would run twice.
-        Raises `AlreadyRecorded`, and the transaction has to be rolled back.
+        Never one that ignores conflicts: nobody could tell which were not ours, and each would run twice. Raises
+        `AlreadyRecorded`, and the transaction has to be rolled back. Events that are gone are left out: see
+        `strangers`.
         """
-        rows = [self._row(item) for item in sorted(items, key=lambda item: item.event_id)]
-        try:
-            Delivery.objects.using(self.using).bulk_create(rows)
-        except IntegrityError as error:
-            raise AlreadyRecorded from error
-
-    def _row(self, item: Item) -> Delivery:
-        return Delivery(
-            event_id=item.event_id,
-            receiver=self.receiver,
-            queue=self.queue,
-            state=self.state,
-            attempt=item.attempt,
-            next_at=after(LOOK_AFTER) if self.state is State.RUNNING else None,
-            worker=who(),
-            message_id=self.message_id,
-            started_at=Now(),
-        )
+        for attempt in sorted({item.attempt for item in items}):
+            ids = [item.event_id for item in items if item.attempt == attempt]
+            values = {"receiver": self.receiver, "queue": self.queue, "attempt": attempt, **self._ours()}
+            try:
+                insert_records(self.using, ids, values, self._times())
+            except IntegrityError as error:
+                raise AlreadyRecorded from error
 
     def lock(self, items: Sequence[Item], *, careful: bool = False) -> list[Item]:
         """Those of `items` whose record is as this message knows it; the records stay locked.
@@ -96,16 +95,23 @@ class Claimer:
             self._locked([item.event_id]).filter(state=State.SENT, careful=True, attempt=item.attempt).first()
         )
 
-    def _begun(self) -> dict[str, object]:
-        begun: dict[str, object] = {
-            "state": self.state,
-            "started_at": Now(),
-            "worker": who(),
-            "message_id": self.message_id,
+    def _begun(self) -> dict[str, Any]:
+        return {
+            "next_at": None,
+            "suspect_at": None,
+            **self._ours(),
+            **{name: after(seconds) for name, seconds in self._times().items()},
         }
-        if self.state is State.RUNNING:
-            begun["next_at"] = after(LOOK_AFTER)
-        return begun
+
+    def _ours(self) -> dict[str, Any]:
+        return {"state": self.state, "worker": who(), "message_id": self.message_id, "claim": self.token}
+
+    def _times(self) -> dict[str, float]:
+        """A claim's own transaction says at once all that there will be to say: nobody else sees it before."""
+        return {
+            "started_at": 0,
+            **({"next_at": LOOK_AFTER} if self.state is State.RUNNING else {"finished_at": 0}),
+        }
 
     def release(self, items: Sequence[Item]) -> None:
         """Take back, in the same transaction, the claims on `items` that we did not come to."""
@@ -115,33 +121,35 @@ class Claimer:
             if fresh:
                 self._rows(fresh).delete()
             if recorded:
-                self._rows(recorded).update(state=State.SENT)
+                self._rows(recorded).update(**self._sent())
 
     def take_back(self, items: Sequence[Item]) -> None:
         """Claims that a receiver committed by ending their transaction: they would say done for ever."""
         for recorded in (True, False):
             ids = [item.event_id for item in items if item.recorded is recorded]
-            rows = self._rows(ids).filter(state=State.DONE, finished_at=None, message_id=self.message_id)
+            rows = self._rows(ids).filter(state=State.DONE, claim=self.token)
             if recorded:
-                rows.update(state=State.SENT, next_at=after(LOOK_AFTER))
+                rows.update(**self._sent())
             else:
                 rows.delete()
 
-    def finish(self, items: Sequence[Item]) -> int:
-        """Record that they are done; how many of our claims were still there."""
+    @staticmethod
+    def _sent() -> dict[str, Any]:
+        return {"state": State.SENT, "next_at": after(LOOK_AFTER), "finished_at": None}
+
+    def kept(self) -> int:
+        """How many of our claims are there, and done: fewer than were made, and somebody ended their transaction."""
+        return count_claimed(self.using, self.message_id, self.token)
+
+    def finish(self, items: Sequence[Item]) -> None:
+        """Record that they are done, where the claim didn't: the effect has happened, whatever the record says."""
         with by_index(self.using):
-            return self._claims(items).update(**self._finished(State.DONE))
+            self._rows([item.event_id for item in items]).update(**self._ended(State.DONE))
 
-    def skip(self, item: Item, reason: str) -> int:
-        return self._claims([item]).update(reason=storable(reason)[:200], **self._finished(State.SKIPPED))
+    def skip(self, item: Item, reason: str) -> None:
+        self._rows([item.event_id]).update(reason=storable(reason)[:200], **self._ended(State.SKIPPED))
 
-    def _claims(self, items: Sequence[Item]) -> QuerySet[Delivery]:
-        rows = self._rows([item.event_id for item in items])
-        # In the claim's own transaction our claim alone says so: where it doesn't, that transaction was ended
-        # behind our back. (Outside of one, the effect has happened, whatever the record has come to say.)
-        return rows.filter(state=State.DONE) if self.state is State.DONE else rows
-
-    def _finished(self, state: State) -> dict[str, object]:
+    def _ended(self, state: State) -> dict[str, Any]:
         return {
             "state": state,
             "finished_at": Now(),
@@ -159,10 +167,13 @@ class Claimer:
         ids = [item.event_id for item in items if not item.recorded]
         if not ids:
             return set()
-        events = EventRecord.objects.using(self.using).filter(pk__in=ids)
-        listed = {pk for pk, receivers in events.values_list("pk", "receivers") if self.receiver in receivers}
-        assert_still_there(events)
-        return set(ids) - listed
+        known = count_listed(self.using, ids, self.receiver)
+        assert_still_there(self.using, ids)
+        if known == len(ids):
+            return set()
+        # Which ones is asked when there are any: next to never.
+        events = EventRecord.objects.using(self.using).filter(pk__in=ids, receivers__has_key=self.receiver)
+        return set(ids).difference(events.values_list("pk", flat=True))
 
     def _rows(self, ids: Sequence[UUID]) -> QuerySet[Delivery]:
         return Delivery.objects.using(self.using).filter(receiver=self.receiver, event_id__in=ids)

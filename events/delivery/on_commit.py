@@ -10,14 +10,16 @@ from django.db import connections
 Note = Callable[[Exception], None]
 
 
-class CommitFlag:
-    """Says that the transaction committed. A named callable, as on_commit asks for."""
+class Commit:
+    """How far a transaction's commit is. A named callable, as on_commit asks for."""
 
     def __init__(self) -> None:
-        self.committed = False
+        # From here on nobody but the database knows whether it committed, until it says so.
+        self.asked = False
+        self.done = False
 
     def __call__(self) -> None:
-        self.committed = True
+        self.done = True
 
 
 def registered(using: str) -> int:

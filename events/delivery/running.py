@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from django.db import transaction
@@ -19,7 +19,7 @@ from events.delivery.decoding import Gone, Item, occurrences
 from events.delivery.failing import note_after_commit, record_failure
 from events.delivery.invoking import assert_sound, invoke
 from events.delivery.occurrence import Occurrence
-from events.delivery.on_commit import CommitFlag, keep_apart, registered
+from events.delivery.on_commit import Commit, keep_apart, registered
 from events.delivery.pace import pace
 from events.delivery.resetting import reset
 from events.delivery.trouble import NotBegun, repeated
@@ -84,8 +84,12 @@ class Run:
 
     def _attempt(self, items: list[Item]) -> list[Item]:
         """Run them in one transaction; those that it had no time for are returned."""
+        return replace(self, claimer=self.claimer.anew())._attempted(items)
+
+    def _attempted(self, items: list[Item]) -> list[Item]:
+        commit = Commit()
         try:
-            return repeated(self.using, lambda: self._transaction(items))
+            return repeated(self.using, lambda: self._transaction(items, commit))
         except AlreadyRecorded:
             return self._sorted_out(items)
         except NotBegun:
@@ -95,7 +99,9 @@ class Run:
             if isinstance(error, MemoryError) and len(items) > 1:
                 # Each is run in a process that has memory.
                 raise
-            self.claimer.take_back(items)
+            if not commit.asked:
+                # Whatever of our claims is there now was committed by a receiver.
+                self.claimer.take_back(items)
             if len(items) > 1:
                 self._one_by_one(items)
             else:
@@ -118,24 +124,25 @@ class Run:
         for item in items:
             self._attempt([item])
 
-    def _transaction(self, items: list[Item]) -> list[Item]:
-        flag = CommitFlag()
+    def _transaction(self, items: list[Item], commit: Commit) -> list[Item]:
+        commit.asked = False
         counted = Tally()
         left: list[Item] = []
         ours: list[Item] = []
         try:
             with transaction.atomic(using=self.using):
                 # Registered first, so that it runs before any of the receivers' own.
-                transaction.on_commit(flag, using=self.using)
+                transaction.on_commit(commit, using=self.using)
                 ours = self._claimed_or_not_begun(items, counted)
                 crashpoint("deliver.claimed")
                 with unbroken(self.using):
                     left = self._run(ours, counted)
                 crashpoint("deliver.finished")
+                commit.asked = True
             if self.reset():
                 raise BrokenTransaction("The receiver left a block of its own open: nothing was committed.")
         except Exception as error:
-            if not flag.committed:
+            if not commit.done:
                 raise
             note_after_commit(self.claimer, ours, error)
         crashpoint("deliver.committed")
@@ -173,17 +180,28 @@ class Run:
         cases = occurrences(self.receiver, self.claimer.receiver, ours, self.using)
         present = [(i, c) for i, c in zip(ours, cases, strict=True) if isinstance(c, Occurrence)]
         gone = [(i, c) for i, c in zip(ours, cases, strict=True) if isinstance(c, Gone)]
-        finished = self._invoked(present, started, counted)
-        ended = self._skipped_gone(gone, counted) + finished
-        pace.learn(self.receiver.name, time.monotonic() - started, max(ended, 1))
+        done, skipped = self._invoked(present, started)
+        # The last question before the commit: a transaction that a receiver broke in silence refuses it, and where
+        # our claim vanished with one, the records are fewer than they were.
+        if self.claimer.kept() != len(ours):
+            raise BrokenTransaction(
+                "The claim is gone: the receiver ended the transaction it runs in. Use offload(atomic=False)."
+            )
+        self._skip(skipped + self._skipped_gone(gone))
+        counted.done += done
+        counted.skipped += len(skipped) + len(gone)
+        ended = done + len(skipped)
+        pace.learn(self.receiver.name, time.monotonic() - started, max(ended + len(gone), 1))
         crashpoint("deliver.ran")
-        left = [item for item, _ in present[finished:]]
+        left = [item for item, _ in present[ended:]]
         self.claimer.release(left)
         return left
 
-    def _invoked(self, present: list[tuple[Item, Occurrence]], started: float, counted: Tally) -> int:
-        """Run as many as there is time for, and record them; how many."""
-        done: list[Item] = []
+    def _invoked(
+        self, present: list[tuple[Item, Occurrence]], started: float
+    ) -> tuple[int, list[tuple[Item, str]]]:
+        """Run as many as there is time for; how many are done, and which were skipped, and why."""
+        done = 0
         skipped: list[tuple[Item, str]] = []
         groups = [present] if self.receiver.many and present else [[pair] for pair in present]
         for group in groups:
@@ -191,16 +209,14 @@ class Run:
                 break
             since = registered(self.using)
             reason = self._call([occurrence for _, occurrence in group])
-            note = partial(note_after_commit, self.claimer, [item for item, _ in group])
-            keep_apart(self.using, since, note)
+            if registered(self.using) > since:
+                note = partial(note_after_commit, self.claimer, [item for item, _ in group])
+                keep_apart(self.using, since, note)
             if reason is None:
-                done += [item for item, _ in group]
+                done += len(group)
             else:
                 skipped += [(item, reason) for item, _ in group]
-        self._record(done, skipped)
-        counted.done += len(done)
-        counted.skipped += len(skipped)
-        return len(done) + len(skipped)
+        return done, skipped
 
     def _call(self, group: list[Occurrence]) -> str | None:
         """The reason, where the receiver skipped."""
@@ -215,20 +231,11 @@ class Run:
         assert_sound(self.using)
         return reason
 
-    def _record(self, done: list[Item], skipped: list[tuple[Item, str]]) -> None:
-        # The chunk's last statement is a query: a transaction that a receiver broke in silence refuses it,
-        # and where our claim vanished with one, the records are fewer than they were.
-        kept = self.claimer.finish(done) if done else 0
-        kept += sum(self.claimer.skip(item, reason) for item, reason in skipped)
-        if kept != len(done) + len(skipped):
-            raise BrokenTransaction(
-                "The claim is gone: the receiver ended the transaction it runs in. Use offload(atomic=False)."
-            )
-
-    def _skipped_gone(self, gone: list[tuple[Item, Gone]], counted: Tally) -> int:
+    def _skipped_gone(self, gone: list[tuple[Item, Gone]]) -> list[tuple[Item, str]]:
         if gone and self.receiver.missing == "retry":
             raise LookupError(str(gone[0][1]))
-        for item, reason in gone:
-            self.claimer.skip(item, str(reason))
-        counted.skipped += len(gone)
-        return len(gone)
+        return [(item, str(reason)) for item, reason in gone]
+
+    def _skip(self, skipped: list[tuple[Item, str]]) -> None:
+        for item, reason in skipped:
+            self.claimer.skip(item, reason)

@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import DataError, connection, connections, transaction
 
 from events import Backoff, Event
 from events.delivery.consuming import consume
 from events.fast_path import fast_path
 from events.models import Delivery, State
-from events.testing import _due_messages
+from events.testing import _due_messages, drain
 from tests.events.conftest import Offloaded
 from tests.shop.models import Effect
 
@@ -50,3 +50,34 @@ def test_ended_transaction__costs_no_neighbour(offloaded: Offloaded, text: str, 
     own = states.pop(1)
     assert own == State.DEAD or (own == State.DONE and text == "COMMIT")
     assert states == [State.DONE] * 3
+
+
+def record(sender: Any, text: str, **kwargs: Any) -> None:
+    Effect.objects.create(receiver="record", key=text)
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_commit_that_is_answered_with_an_error__is_not_undone(
+    offloaded: Offloaded, monkeypatch: pytest.MonkeyPatch, recorded: bool
+) -> None:
+    offloaded(record, happened)
+    with fast_path.suspended(), transaction.atomic():
+        for each in ("one", "two"):
+            happened.send(None, text=each)
+    (message,) = _due_messages("default")
+    if not recorded:
+        Delivery.objects.all().delete()
+        message = replace(message, attempts=(0, 0))
+    # Itself, and not the proxy: of that one pytest would take the journal's commit away again.
+    wrapper = connections["default"]
+    commit = wrapper.commit
+
+    def commit_and_fail() -> None:
+        commit()
+        monkeypatch.undo()
+        raise DataError("committed, and answered with an error")
+
+    monkeypatch.setattr(wrapper, "commit", commit_and_fail)
+    consume(message)
+    drain()
+    assert sorted(Effect.objects.values_list("key", flat=True)) == ["one", "two"]

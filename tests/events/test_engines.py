@@ -104,16 +104,18 @@ def fresh(event: EventRecord) -> Claimed:
 
 
 def run_some(others: list[EventRecord]) -> int:
-    items = [sent(event) for event in others]
-    return claimer().finish(claimer().lock(items))
+    ours = claimer().anew()
+    ours.lock([sent(event) for event in others])
+    return ours.kept()
 
 
 def come_to_the_first_only(others: list[EventRecord]) -> int:
     items = [fresh(event) for event in store_events(len(others))]
+    ours = claimer().anew()
     with transaction.atomic():
-        claimer().insert(items)
-        claimer().release(items[1:])
-        return claimer().finish(items[:1])
+        ours.insert(items)
+        ours.release(items[1:])
+        return ours.kept()
 
 
 @pytest.mark.parametrize("work", [run_some, come_to_the_first_only])

@@ -9,20 +9,20 @@ import pytest
 from events import transport
 from events.fast_path import fast_path
 from events.message import Message
-from events.models import Refusal
+from events.models import Delivery, Refusal, State
 from project.celery import app
 from project.dev.broker import Broker
 from tests.processes.conftest import Start, wait_for
 from tests.processes.wire import refused
-from tests.shop.models import Effect, Item
+from tests.shop.models import Item
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def assert_alive() -> None:
-    before = Effect.objects.count()
-    Item.objects.create(title="still here")
-    wait_for(lambda: Effect.objects.count() == before + 2, "a worker that lives on")
+    item = Item.objects.create(title="still here")
+    delivered = Delivery.objects.filter(event__subject=f"shop.item/{item.pk}", state=State.DONE)
+    wait_for(lambda: delivered.count() == 2, "a worker that lives on")
 
 
 NO_MESSAGES = [
