@@ -11,6 +11,8 @@ from uuid import UUID
 from django.db.models import Model
 from django.dispatch import Signal
 
+from events.ids import idempotency_key
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveredEvent:
@@ -23,8 +25,6 @@ class DeliveredEvent:
     time: datetime
     correlation_id: UUID
     causation_id: UUID | None
-    # One per event and receiver, the same at every try: for the other side of an effect.
-    idempotency_key: str
     receiver: str
     # Times it was sent; 0 is the emitter's own message.
     attempt: int
@@ -35,6 +35,11 @@ class DeliveredEvent:
     withheld: tuple[str, ...] = ()
     using: str = "default"
     _arguments: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def idempotency_key(self) -> str:
+        """One per event and receiver, the same at every try: for the other side of an effect."""
+        return idempotency_key(self.id, self.receiver)
 
     def refresh(self, name: str) -> Any:
         """The row that argument `name` names as it is in the database now. Raises the model's DoesNotExist."""

@@ -8,9 +8,10 @@ from events.serializers.references import Reference, fetch_references, reference
 from events.serializers.registry import InvalidSerializer, register_serializer, serializers
 from events.serializers.requests import RequestInfo
 from events.serializers.sensitive import is_sensitive, is_sensitive_field
-from events.serializers.values import dump_value, load_value
+from events.serializers.values import REFERENCE, dump_value, load_value
 
 __all__ = [
+    "REFERENCE",
     "InvalidSerializer",
     "Json",
     "Reference",

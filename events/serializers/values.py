@@ -93,6 +93,10 @@ def _inside(path: str, key: object) -> str:
     return f"{path}.{key}" if isinstance(key, str) and key.isidentifier() else f"{path}[{key!r}]"
 
 
+# How a reference begins in an envelope's text, and nothing else does: within a text the quotes are escaped.
+REFERENCE = f'"{TAG}":"ref"'
+
+
 def _dump_reference(value: Reference, path: str) -> Json:
     return {TAG: "ref", "model": value.model, "pk": _dump(value.pk, f"{path}.pk"), "using": value.using}
 
