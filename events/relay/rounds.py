@@ -13,6 +13,7 @@ from events.clock import after
 from events.conf import settings
 from events.models import IS_UNFINISHED, Delivery, State
 from events.relay import lease
+from events.relay.doubt import doubt
 from events.relay.feeding import feed
 from events.relay.looking import examine
 from events.relay.materialising import BATCH, materialise
@@ -78,14 +79,22 @@ def _serve(using: str, queue: str, done: Round) -> bool:
     if look.ids is None and look.depth and _is_overdue(using, queue):
         # So it has to become empty some time.
         room = 0
+    return not doubt.allows() or _feed(using, queue, room, workforce.receivers(queue), done)
+
+
+def _feed(using: str, queue: str, room: int, receivers: frozenset[str], done: Round) -> bool:
     try:
-        done.messages += feed(using, queue, room, workforce.receivers(queue))
+        sent = feed(using, queue, room, receivers)
     except Error:
         raise
     except Exception as error:  # noqa: BLE001 - each broker's client has errors of its own
         logger.warning("events.relay queue=%s error=%r remedy='looked for in 15 s'", queue, error)
         transport.reset()
+        doubt.failed()
         return False
+    if sent:
+        doubt.worked()
+    done.messages += sent
     return True
 
 

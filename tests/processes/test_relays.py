@@ -110,3 +110,30 @@ def test_relay_dies_at__another_goes_on(
     wait_for(lambda: finished(2 * ITEMS), "every delivery")
     assert_once_each(2 * ITEMS)
     assert not EventRecord.objects.filter(next_at__isnull=False).exists()
+
+
+def test_broker_that_takes_nothing__costs_the_backlog_one_sending_not_one_a_round(broker: Broker) -> None:
+    Worker.objects.create(pk="w", queues=["default", "audit"], receivers=registry.names(), processes=4)
+    item = Item.objects.create(title="bought often")
+    fast_path.finish()
+    with fast_path.suspended(), transaction.atomic():
+        for _ in range(100):
+            bought.send(item=item, amount=1)
+    client = broker.client()
+    # It answers, and shows what is in its queues; only what writes is refused.
+    client.config_set("maxmemory", "1")
+    try:
+        for _ in range(10):
+            turn("default")
+        sent = Delivery.objects.filter(attempt__gt=0)
+        # count_trades takes ten in a message: one was tried.
+        assert sent.filter(receiver__endswith="count_trades").count() <= 10
+    finally:
+        client.config_set("maxmemory", "0")
+
+    def all_sent() -> bool:
+        turn("default")
+        return not Delivery.objects.filter(state=State.WAITING).exists()
+
+    wait_for(all_sent, "the backlog to be sent when the broker takes it again")
+    assert transport.look("audit").depth >= 9

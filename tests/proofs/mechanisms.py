@@ -292,6 +292,16 @@ BACKLOG = (
     ),
     off(
         6,
+        "a broker that takes nothing is asked before the next message",
+        "events/relay/rounds.py",
+        "        doubt.failed()\n",
+        "",
+        "tests/processes/test_relays.py",
+        "-k",
+        "takes_nothing",
+    ),
+    off(
+        6,
         "one relay at a time feeds a queue",
         "events/relay/lease.py",
         "return rows.update(lease_owner=who(), lease_until=after(LEASE)) == 1",
