@@ -6,6 +6,8 @@ import logging
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from celery.worker import state as celery_state
@@ -38,9 +40,11 @@ class Heartbeat(threading.Thread):
         self._written: dict[str, tuple[float, list[list[str]]]] = {}
 
     def run(self) -> None:
-        while not self._stopping.wait(TICK if self._written else 0):
+        pause = 0.0
+        while not self._stopping.wait(pause):
             with not_forking_heartbeat:
                 self._tick()
+            pause = TICK
         self._end()
 
     def stop(self) -> None:
@@ -48,20 +52,12 @@ class Heartbeat(threading.Thread):
         self.join(timeout=5)
 
     def _tick(self) -> None:
-        try:
-            # First: what crashed is no longer held, and must not be in neither for a moment.
-            self._recover()
-            held = _held()
-            for using in outbox_aliases():
-                self._write(using, held[using])
-            return_unknown()
-        except Error as error:
-            logger.warning("events.heartbeat error=%r remedy='tried again in a second'", error)
-            connections.close_all()
-        except Exception:
-            # Without a beat a living worker would be buried: whatever it is, the next tick tries again.
-            logger.exception("events.heartbeat remedy='tried again in a second'")
-            connections.close_all()
+        # First: what crashed is no longer held, and must not be in neither for a moment.
+        _try(self._recover)
+        for using in outbox_aliases():
+            # Each by itself: on the others the worker lives, though one is away.
+            _try(partial(self._write, using))
+        _try(return_unknown)
 
     def _recover(self) -> None:
         for _ in range(crashed.qsize()):
@@ -80,7 +76,8 @@ class Heartbeat(threading.Thread):
                 logger.warning("events.heartbeat error=%r remedy='tried again in a second'", error)
                 unstored.put((request, lost))
 
-    def _write(self, using: str, held: list[list[str]]) -> None:
+    def _write(self, using: str) -> None:
+        held = _held()[using]
         at, last = self._written.get(using, (float("-inf"), []))
         if held == last and time.monotonic() - at < BEAT:
             return
@@ -100,6 +97,18 @@ class Heartbeat(threading.Thread):
                 Worker.objects.using(using).filter(pk=who()).delete()
             except Error:
                 logger.warning("events.heartbeat alias=%s row='left to be buried by a relay'", using)
+        connections.close_all()
+
+
+def _try(part: Callable[[], None]) -> None:
+    try:
+        part()
+    except Error as error:
+        logger.warning("events.heartbeat error=%r remedy='tried again in a second'", error)
+        connections.close_all()
+    except Exception:
+        # Without a beat a living worker would be buried: whatever it is, the next tick tries again.
+        logger.exception("events.heartbeat remedy='tried again in a second'")
         connections.close_all()
 
 

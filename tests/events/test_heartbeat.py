@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 from celery.worker import state as celery_state
-from django.db import connection
+from django.db import connection, connections
+from pytest_django import Settings
 
 from events.forking import not_forking_relay
 from events.identity import who
 from events.message import named
 from events.models import Worker
-from events.worker.heartbeat import Heartbeat
+from events.worker.heartbeat import TICK, Heartbeat
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -83,3 +84,29 @@ def test_named__whatever_a_header_says() -> None:
     assert [str(event) for _, event in named("r", [ID])] == [ID]
     for receiver, ids in ((None, [ID]), ("r", None), ("r", [1]), ("r", ["x"]), ("r", {}), ("r", ID)):
         assert named(receiver, ids) == []
+
+
+@pytest.fixture
+def gone(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The alias of a database that no new connection reaches."""
+    monkeypatch.setitem(connections.settings["other"], "NAME", "/nowhere/at/all.sqlite3")
+    return "other"
+
+
+BOTH = pytest.mark.django_db(transaction=True, databases=["default", "other"])
+
+
+@BOTH
+def test_heartbeat__one_database_is_away__beats_on_the_others(gone: str, settings: Settings) -> None:
+    settings.EVENTS = settings.EVENTS | {"DATABASES": [gone, "default"]}
+    assert beating(Worker.objects.filter(pk=who()).exists)
+
+
+@BOTH
+def test_heartbeat__database_away_from_the_beginning__tries_once_a_second(
+    gone: str, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.EVENTS = settings.EVENTS | {"DATABASES": [gone]}
+    started = time.monotonic()
+    assert beating(lambda: sum("again in a second" in text for text in caplog.messages) >= 3)
+    assert time.monotonic() - started >= 2 * TICK
