@@ -9,6 +9,14 @@ _lock = threading.Lock()
 _last = 0
 
 
+def _begin_anew() -> None:
+    global _lock  # noqa: PLW0603 - the parent's may be held by a thread that the fork doesn't have
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_begin_anew)
+
+
 def uuid7() -> uuid.UUID:
     """A time-ordered id (RFC 9562, version 7); later calls of one process give larger ids.
 

@@ -5,6 +5,7 @@ One thread per process, started with its first message. See docs/decisions/0006-
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
@@ -13,6 +14,8 @@ from typing import NamedTuple
 
 from events.clock import LOOK_AFTER
 from events.message import Message
+
+logger = logging.getLogger("events")
 
 # Seconds after which a message is carried no more: soon the relay looks for it, and both would send it.
 _TOO_OLD = LOOK_AFTER / 2
@@ -45,6 +48,8 @@ class Courier:
         self._changed = threading.Condition()
         # Held while the thread talks to the broker, and may hold locks of its client.
         self.talking = threading.Lock()
+        # What each thread that forks has taken: two may fork at once.
+        self._held = threading.local()
         self._waiting: deque[Load] = deque()
         # When the oldest load that isn't handed over was taken; None where there is none.
         self._since: float | None = None
@@ -74,11 +79,11 @@ class Courier:
             return self._since is None
 
     def hold_for_fork(self) -> None:
-        self._held = self.talking.acquire(timeout=_FORK_WAIT)
+        self._held.lock = self.talking if self.talking.acquire(timeout=_FORK_WAIT) else None
 
     def release_after_fork(self) -> None:
-        if self._held:
-            self.talking.release()
+        if self._held.lock is not None:
+            self._held.lock.release()
 
     def _start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="events-courier", daemon=True)
@@ -121,5 +126,9 @@ class Courier:
         with self._changed:
             self._recovering = True
             self._changed.notify_all()
-        self._recover(error)
+        try:
+            self._recover(error)
+        except Exception:
+            # A thread that ended here would be missed: what is late is left to the relay, and nobody starts another.
+            logger.exception("events.courier remedy='it goes on with what comes next'")
         self._recovering = False

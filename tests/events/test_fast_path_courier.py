@@ -105,6 +105,36 @@ def test_failure__is_handed_on_and_what_came_meanwhile_is_delivered_afterwards(b
     assert broker.taken == [["later"]]
 
 
+def test_failure_that_cannot_be_recovered_from__does_not_end_the_thread(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(error: Exception) -> None:
+        raise OSError("a connection that can't even be closed") from error
+
+    broker.failures = 1
+    monkeypatch.setattr(broker.courier, "_recover", fail)
+    broker.give("lost")
+    assert broker.began.wait(LONG)
+    broker.give("later")
+    broker.answers.set()
+    end = time.monotonic() + LONG
+    while not broker.courier.finish(0.1):
+        assert time.monotonic() < end
+    assert broker.taken == [["later"]]
+
+
+def test_two_forks_at_once__each_puts_down_what_it_took(broker: Broker) -> None:
+    broker.courier.hold_for_fork()
+    other = threading.Thread(target=broker.courier.hold_for_fork)
+    other.start()
+    # It gives up waiting for the first, which takes its time.
+    other.join(LONG)
+    broker.courier.release_after_fork()
+    broker.answers.set()
+    broker.give("later")
+    assert broker.courier.finish(LONG)
+
+
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")  # that is what is tested
 def test_fork__in_the_middle_of_a_delivery_has_a_courier_of_its_own(broker: Broker) -> None:
     broker.give("the parent's")

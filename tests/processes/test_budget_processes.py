@@ -53,6 +53,18 @@ assert not fast_path.breaker.is_closed()
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
+FORK_WHILE_AN_ID_IS_DRAWN = """
+import signal
+from events import ids
+ids._lock.acquire()  # as any other thread may have, just then
+child = os.fork()
+if child == 0:
+    signal.alarm(20)
+    save()
+    os._exit(0)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
 RESOLVER_HANGS = """
 socket.getaddrinfo = lambda *args, **kwargs: threading.Event().wait()
 threads = [threading.Thread(target=save) for _ in range(5)]
@@ -94,6 +106,11 @@ def test_fork__does_not_inherit_an_open_breaker(process_env: dict[str, str], log
     assert run(process_env, FORK_WHILE_OPEN, log, TEST_BROKER_URL="redis://127.0.0.1:1/0") == 0, (
         log.read_text()
     )
+
+
+def test_fork__while_another_thread_emits__emits_too(process_env: dict[str, str], log: Path) -> None:
+    assert run(process_env, FORK_WHILE_AN_ID_IS_DRAWN, log) == 0, log.read_text()
+    assert EventRecord.objects.count() == 1
 
 
 def test_resolver_hangs__commits_and_the_end_of_the_process_do_not(
