@@ -40,6 +40,8 @@ class FastPath:
         self.breaker = Breaker(self._probe)
         self._suspended = 0
         self._depths: dict[str, tuple[float, int]] = {}
+        # When each long queue was last asked about, which is not when it was measured.
+        self._asked: dict[str, float] = {}
 
     def choose(self, emission: Emission, using: str) -> list[str]:
         """Asks neither broker nor database: it runs inside the emitter's transaction."""
@@ -88,16 +90,16 @@ class FastPath:
         """For a fork: it has its parent's memory, but neither its threads nor its connections."""
         self.courier.begin_anew()
         self.breaker.begin_anew()
-        self._depths = {}
+        self._depths, self._asked = {}, {}
 
     def _is_short(self, queue: str) -> bool:
         measured, depth = self._depths.get(queue, (0.0, 0))
         if depth < settings.WINDOW:
             return True
         now = time.monotonic()
-        if now - measured > _DEPTH_FRESH:
+        if now - max(measured, self._asked.get(queue, 0.0)) > _DEPTH_FRESH:
             # Nothing is published into a long queue, so nobody else would see it become short.
-            self._depths[queue] = (now, depth)
+            self._asked[queue] = now
             self.courier.take((), (queue,))
         return False
 

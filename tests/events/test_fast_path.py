@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -54,6 +55,24 @@ def test_only_queue_is_long__is_seen_to_become_short_though_nothing_is_published
     wait_for(lambda: published() == [], "both queues seen to be long")
     broker.client().flushall()
     wait_for(lambda: published() == BY_ITSELF, "both queues seen to be short")
+
+
+def test_long_queue__is_seen_to_become_short_though_others_are_published_into_meanwhile(
+    broker: Broker,
+) -> None:
+    broker.client().lpush("default", *["somebody's"] * settings.WINDOW)
+    wait_for(lambda: published() == BY_ITSELF[1:], "a queue seen to be long")
+    broker.client().flushall()
+    assert fast_path.finish()
+    measured, _ = fast_path._depths["default"]
+    wait_for(lambda: time.monotonic() - measured > 0.2, "the measurement to be old")
+    # All of it, the question included, in one round trip.
+    with fast_path.courier.talking:
+        fast_path.courier.take((), ())
+        wait_for(lambda: not fast_path.courier._waiting, "the thread to wait for us")
+        assert published() == BY_ITSELF[1:]
+    assert fast_path.finish()
+    assert fast_path._depths["default"][1] == 0
 
 
 def test_pause_of_all_receivers__is_seen_to_end_though_nothing_is_published() -> None:
