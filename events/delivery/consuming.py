@@ -13,7 +13,7 @@ from events import pauses
 from events.crashpoints import crashpoint
 from events.delivery.careful import run_careful
 from events.delivery.claim import AlreadyRecorded, Claimer
-from events.delivery.claiming import sorted_out
+from events.delivery.claiming import insert_known, sorted_out
 from events.delivery.decoding import Item
 from events.delivery.loose import LooseRun
 from events.delivery.memory import keep_reserve, no_memory_left
@@ -101,7 +101,8 @@ def _hold(claimer: Claimer, items: Sequence[Item]) -> int:
             if not item.recorded:
                 try:
                     with transaction.atomic(using=claimer.using):
-                        claimer.insert([item])
+                        if not insert_known(claimer, [item]):
+                            continue
                 except AlreadyRecorded:
                     continue
                 state = claimer.state

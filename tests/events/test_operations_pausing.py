@@ -5,7 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 from events import pauses
-from events.models import Delivery, PausedReceiver, Queue, State
+from events.delivery.consuming import consume
+from events.ids import uuid7
+from events.message import Message
+from events.models import Delivery, PausedReceiver, Queue, Refusal, State
 from events.operations.pausing import Target, UnknownTarget, find, pause, resume
 from events.relay import lease
 from events.testing import Drained, drain
@@ -48,6 +51,21 @@ def test_pause__queue__nothing_of_it_runs_until_it_is_resumed() -> None:
     assert drain() == Drained()
     resume("default", QUEUE, by="ann")
     assert drain() == Drained(done=1)
+
+
+def test_pause__message_of_an_event_that_was_pruned__is_refused_and_leaves_nothing_to_resume() -> None:
+    pause("default", RECEIVER, by="ann")
+    pruned = Message(
+        receiver=FRAGILE,
+        queue="default",
+        using="default",
+        ids=(str(uuid7()),),
+        envelopes=("{}",),
+        attempts=(0,),
+    )
+    consume(pruned)
+    assert not Delivery.objects.exists()
+    assert "is not in the outbox" in Refusal.objects.get().reason
 
 
 def test_pause__queue__no_relay_feeds_it() -> None:
