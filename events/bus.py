@@ -114,6 +114,7 @@ def _emit(signal: Signal, sender: object, arguments: Mapping[str, Any], chosen: 
     using = outbox_for(arguments.get("using"))
     emission = _emission(signal, capture(signal, sender, arguments), chosen)
     for observer in _observers:
+        emission.observed = True
         observer(emission, using)
     journal_of(using, fast_path).append(emission)
 

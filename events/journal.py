@@ -17,7 +17,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from events import outbox
 from events.crashpoints import crashpoint
-from events.outbox import FLUSH_EVERY, Emission
+from events.outbox import FLUSH_CHARACTERS, FLUSH_EVERY, Emission
 
 
 class FastPath(Protocol):
@@ -42,6 +42,7 @@ class Journal:
         self.pending: list[Emission] = []
         self.committed: list[Emission] = []
         self.unwritten = 0
+        self.unwritten_characters = 0
         self.flushes = 0
         self.marks: dict[str, Mark] = {}
         # Savepoint stacks that have a callable in on_commit: Django drops it with any savepoint of its stack.
@@ -57,9 +58,12 @@ class Journal:
         autocommit = connection.in_atomic_block or connection.get_autocommit()
         self.pending.append(emission)
         self.unwritten += 1
+        self.unwritten_characters += len(emission.envelope)
         if connection.in_atomic_block:
-            self._arm()
-            if self.unwritten >= FLUSH_EVERY and not connection.needs_rollback:
+            # After a bulk's first flush there is nothing to publish: not a callable for each of its savepoints.
+            if not self.flushes or not self.armed:
+                self._arm()
+            if self._is_full() and not connection.needs_rollback:
                 self.flush()
         elif autocommit:
             # No transaction is open: the emission is one of its own.
@@ -70,6 +74,9 @@ class Journal:
             # Manual transactions: there is no on_commit, so the relay publishes.
             self.flush(leave=True)
         crashpoint("emit.appended")
+
+    def _is_full(self) -> bool:
+        return self.unwritten >= FLUSH_EVERY or self.unwritten_characters >= FLUSH_CHARACTERS
 
     def _flush_alone(self) -> None:
         try:
@@ -88,7 +95,7 @@ class Journal:
     def flush(self, *, leave: bool = False) -> None:
         """Write what isn't written, in the open transaction; `leave` all of it to the relay."""
         unwritten = [emission for emission in self.pending if emission.flushed is None]
-        self.unwritten = 0
+        self.unwritten = self.unwritten_characters = 0
         if not unwritten:
             return
         # A bulk's first flush takes the fast path, the rest is the relay's: the broker holds a window, no more.
@@ -101,12 +108,28 @@ class Journal:
         for emission in unwritten:
             emission.flushed = self.flushes
         crashpoint("journal.after_flush")
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Of what is written and stands or falls with its row: a transaction may emit more than memory holds.
+
+        What is older than the innermost savepoint stays: that savepoint would take its row along, and not the event.
+        """
+        mark = next(reversed(self.marks.values()), None)
+        start = mark.length if mark else 0
+        self.pending[start:] = [
+            emission
+            for emission in self.pending[start:]
+            if emission.flushed is None or emission.published or emission.observed
+        ]
 
     def mark(self, sid: str) -> None:
         self.marks[sid] = Mark(len(self.pending), self.flushes)
 
     def release(self, sid: str) -> None:
-        self.marks.pop(sid, None)
+        mark = self.marks.pop(sid, None)
+        if mark is not None and self.flushes > mark.flushes:
+            self._let_go()
 
     def roll_back_to(self, sid: str) -> None:
         # A savepoint older than the journal itself: everything here came after it.
@@ -118,7 +141,9 @@ class Journal:
             if emission.flushed is not None and emission.flushed > mark.flushes:
                 # It survives, but the rows of that flush went with the savepoint.
                 emission.flushed = None
-        self.unwritten = sum(emission.flushed is None for emission in self.pending)
+        again = [emission for emission in self.pending if emission.flushed is None]
+        self.unwritten = len(again)
+        self.unwritten_characters = sum(len(emission.envelope) for emission in again)
         self.armed = {stack for stack in self.armed if sid not in stack}
 
     def settle(self) -> None:
@@ -135,7 +160,7 @@ class Journal:
 
     def _begin_anew(self) -> None:
         self.pending = []
-        self.unwritten = 0
+        self.unwritten = self.unwritten_characters = 0
         self.flushes = 0
         self.marks = {}
         self.armed = set()

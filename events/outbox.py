@@ -13,9 +13,10 @@ from django.db.models import Field
 from events.clock import LOOK_AFTER, after_sql
 from events.models import EventRecord
 
+# Events, and characters of their envelopes, that a transaction keeps in memory before it writes them. And what one
+# statement holds at most, unless a single envelope is larger: MariaDB refuses one of 16 MB, and quoting doubles some.
 FLUSH_EVERY = 500
-# Characters of the envelopes in one statement: MariaDB refuses one of 16 MB, and quoting doubles some of it.
-_CHARACTERS = 2_000_000
+FLUSH_CHARACTERS = 2_000_000
 
 _FIELDS = tuple(
     cast("Field[Any, Any]", EventRecord._meta.get_field(name))
@@ -48,6 +49,8 @@ class Emission:
     # The flush it was written by; None while it isn't in the database.
     flushed: int | None = None
     dropped: bool = False
+    # A test looks at it: whether it was dropped has to be told.
+    observed: bool = False
 
 
 def insert(connection: BaseDatabaseWrapper, emissions: Sequence[Emission]) -> None:
@@ -63,11 +66,11 @@ def _slices(connection: BaseDatabaseWrapper, emissions: Sequence[Emission]) -> I
     # next_at takes a parameter or two of its own.
     size = min(FLUSH_EVERY, limit // (len(_FIELDS) + 3)) if limit else FLUSH_EVERY
     some: list[Emission] = []
-    room = _CHARACTERS
+    room = FLUSH_CHARACTERS
     for emission in emissions:
         if some and (len(some) == size or len(emission.envelope) > room):
             yield some
-            some, room = [], _CHARACTERS
+            some, room = [], FLUSH_CHARACTERS
         some.append(emission)
         room -= len(emission.envelope)
     if some:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from random import Random
 
 import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
+from events import journal as journal_module
 from events.fast_path import fast_path
 from events.journal import Journal, journal_of
 from events.models import EventRecord
-from events.outbox import FLUSH_EVERY, Emission
+from events.outbox import FLUSH_CHARACTERS, FLUSH_EVERY, Emission
 from tests.shop.models import Item
-from tests.shop.signals import bought
+from tests.shop.signals import bought, told
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -216,6 +218,58 @@ def test_more_than_500_events__are_flushed_early_and_stay_in_order() -> None:
         expected = [save(f"{number}") for number in range(1200)]
         assert 500 <= len(subjects()) < 1200
     assert subjects() == expected
+
+
+def test_bulk__keeps_no_more_in_memory_than_it_has_still_to_write(journal: Journal) -> None:
+    seen = []
+    with transaction.atomic():
+        for number in range(1200):
+            # As `get_or_create` does, a savepoint for each.
+            with transaction.atomic():
+                save(f"{number}")
+            seen.append(len(journal.pending))
+    assert len(subjects()) == 1200
+    assert max(seen) < FLUSH_EVERY
+    assert seen[-1] == 1200 % FLUSH_EVERY
+
+
+def test_bulk__has_no_callable_for_each_of_its_savepoints() -> None:
+    with transaction.atomic():
+        for number in range(FLUSH_EVERY + 300):
+            with transaction.atomic():
+                save(f"{number}")
+        assert len(connection.run_on_commit) == FLUSH_EVERY
+
+
+def test_large_events__are_flushed_by_their_size(journal: Journal) -> None:
+    with transaction.atomic():
+        for number in range(5):
+            told.send(text="x" * (FLUSH_CHARACTERS // 2))
+            assert journal.unwritten == 1 - number % 2
+            assert len(journal.pending) == journal.unwritten
+    assert EventRecord.objects.count() == 5
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_savepoints_of_any_shape__an_event_for_each_row_and_none_besides(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is let go of once it is written must not be missed when a savepoint takes its row along."""
+    monkeypatch.setattr(journal_module, "FLUSH_EVERY", 3)
+    random = Random(seed)
+
+    def some(depth: int) -> None:
+        for _ in range(random.randrange(6)):
+            save("one")
+            if depth and random.random() < 0.6:
+                with undone() if random.random() < 0.5 else transaction.atomic():
+                    some(depth - 1)
+
+    for _ in range(5):
+        with undone() if random.random() < 0.1 else transaction.atomic():
+            some(4)
+    rows = [f"shop.item/{pk}" for pk in Item.objects.order_by("pk").values_list("pk", flat=True)]
+    assert subjects() == rows
 
 
 def test_on_commit_callables__one_per_savepoint_stack() -> None:

@@ -12,7 +12,7 @@ from django.db.models.signals import m2m_changed, post_delete, post_save
 
 from events import Backoff, Event, offload
 from tests.shop.models import Effect, Item, Unique
-from tests.shop.signals import bought, plain, returned
+from tests.shop.signals import bought, plain, returned, told
 
 QUICK = Backoff(first=0.1, factor=1, tries=3)
 misbehave = Event("shop.misbehave", how=str, tag=str)
@@ -51,6 +51,11 @@ def record_trade(sender: Any, item: Item, event: Any, **kwargs: Any) -> None:
 @offload(plain, queue="default")
 def record_plain(sender: Any, event: Any, **kwargs: Any) -> None:
     leave("record_plain", event, repr(sorted(k for k in kwargs if k != "signal")))
+
+
+@offload(told, queue="default")
+def measure_text(sender: Any, text: str, event: Any, **kwargs: Any) -> None:
+    leave("measure_text", event, f"{len(text)}")
 
 
 @offload(bought, queue="audit", many=True, batch=10)

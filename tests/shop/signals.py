@@ -6,6 +6,7 @@ from events import Event, event
 from tests.shop.models import Item
 
 bought = Event("shop.bought", item=Item, amount=int)
+told = Event("shop.told", text=str)
 plain = Signal()
 
 
