@@ -8,7 +8,7 @@ from typing import ClassVar
 from django.db import models
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
-from django.db.models.lookups import In
+from django.db.models.lookups import Exact, In
 
 
 class State(models.TextChoices):
@@ -25,6 +25,7 @@ UNFINISHED = (State.WAITING, State.SENT, State.RUNNING)
 # and reads the whole table for one that says it in parameters.
 # A lookup: any other condition Django compares with true on MySQL, which then reads the whole table.
 IS_UNFINISHED = In(models.F("state"), [RawSQL(f"'{state}'", ()) for state in UNFINISHED])  # noqa: S611 - our own words
+IS_WAITING = Exact(models.F("state"), RawSQL(f"'{State.WAITING}'", ()))  # noqa: S611 - as above
 FINISHED = (State.DONE, State.SKIPPED, State.DEAD)
 
 
@@ -109,6 +110,12 @@ class Delivery(models.Model):
                 fields=["queue", "state", "next_at"],
                 name="offload_delivery_due",
                 condition=models.Q(state__in=["waiting", "sent", "running"]),
+            ),
+            # Whose turn it is, and what of it is due: each found at once, behind however many of another receiver's.
+            models.Index(
+                fields=["queue", "receiver", "next_at", "id"],
+                name="offload_delivery_turn",
+                condition=models.Q(state="waiting"),
             ),
             models.Index(
                 fields=["receiver", "finished_at"],

@@ -10,14 +10,14 @@ from typing import Any
 from django.db import connections
 
 ONCE = "offload_delivery_once"
-DUE = "offload_delivery_due"
+TURN = "offload_delivery_turn"
 
 _TABLE = "`offload_delivery`"
 
 
 @contextmanager
 def by_index(using: str, name: str = ONCE) -> Iterator[None]:
-    """Within it, deliveries are found through the index of that name: by event and receiver, or by when they are due.
+    """Within it, deliveries are found through the index of that name: by event and receiver, or by whose turn it is.
 
     InnoDB locks what it reads, not what it returns. Where a message names a good part of the table, MySQL would read
     all of it, and wait for every receiver that has any delivery in hand.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from django.db import Error
-from django.db.models import QuerySet
 
 from events import transport
 from events.clock import after
@@ -53,11 +53,19 @@ def turn(using: str) -> Round:
 
 
 def _queues(using: str) -> list[str]:
-    """Queues with anything unfinished, through the partial index alone."""
-    unfinished: QuerySet[Delivery] = Delivery.objects.using(using).filter(IS_UNFINISHED)
-    names = set(unfinished.order_by().values_list("queue", flat=True).distinct())
+    names = set(_unfinished_queues(using))
     lease.ensure(using, names | set(settings.QUEUES))
     return sorted(names)
+
+
+def _unfinished_queues(using: str) -> Iterator[str]:
+    """Queues with anything unfinished: from one to the next through the index, however much each holds."""
+    rows = (
+        Delivery.objects.using(using).filter(IS_UNFINISHED).order_by("queue").values_list("queue", flat=True)
+    )
+    name: str | None = ""
+    while name := rows.filter(queue__gt=name).first():
+        yield name
 
 
 def _serve(using: str, queue: str, done: Round) -> bool:

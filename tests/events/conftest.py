@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import pytest
 from django.db import connections
 
-from events import offload
+from events import offload, pauses
 
 
 class Offloaded(Protocol):
@@ -35,3 +35,9 @@ def exemplary_databases(monkeypatch: pytest.MonkeyPatch) -> None:
         if other.vendor == "sqlite":
             options = {**other.settings_dict["OPTIONS"], "transaction_mode": "IMMEDIATE"}
             monkeypatch.setitem(other.settings_dict, "OPTIONS", options)
+
+
+@pytest.fixture
+def pauses_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are read once a second: in which statement's company is not for a test to know."""
+    monkeypatch.setitem(pauses._known, "default", (float("inf"), pauses.Pauses()))

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import connections
 from django.db.models.functions import Now
-from django.test.utils import CaptureQueriesContext
 
 from events.models import Delivery, EventRecord, Refusal, State
 from events.relay import loop
@@ -20,6 +18,7 @@ from events.relay.pruning import Pruned, _delete, prune
 from events.testing import drain
 from tests.events.ageing import DAYS, left, old, pruned, store, store_many
 from tests.events.operating import run
+from tests.events.plans import plans_of, reads_all
 from tests.shop.models import Effect, Item, Tag
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -197,21 +196,8 @@ def test_prune__every_statement_finds_its_rows_by_an_index() -> None:
     # Past the dead letters, where rows go.
     while not next(steps).events:
         pass
-    with CaptureQueriesContext(connection) as captured:
-        assert next(steps).events
-    asked = [query["sql"] for query in captured if "offload_" in query["sql"]]
-    plans = {sql: plan(sql) for sql in asked}
+    plans = plans_of(lambda: next(steps).events)
     assert {sql.split()[0] for sql in plans} == {"SELECT", "DELETE"}
     assert any("offload_event_age" in text for text in plans.values())
     for sql, text in plans.items():
-        assert not re.search(r"Seq Scan on offload_|SCAN offload_\w+$", text, re.MULTILINE), f"{sql}\n{text}"
-
-
-def plan(sql: str) -> str:
-    word = "EXPLAIN QUERY PLAN" if connection.vendor == "sqlite" else "EXPLAIN"
-    with transaction.atomic(), connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            # Few rows are read faster without; asked is whether it could.
-            cursor.execute("SET LOCAL enable_seqscan = off")
-        cursor.execute(f"{word} {sql.replace('%', '%%')}")
-        return "\n".join(str(row[-1]) for row in cursor.fetchall())
+        assert not reads_all(text), f"{sql}\n{text}"

@@ -1,0 +1,110 @@
+"""How many statements an event costs: where it is emitted, where its transaction commits, and where it is run.
+
+Those of the relay are in test_relay_queries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from django.db import transaction
+
+from events.delivery import running
+from events.delivery.consuming import Tally, consume
+from events.fast_path import fast_path
+from events.message import Message
+from events.models import Delivery
+from events.registry import registry
+from events.relay.feeding import feed
+from events.relay.materialising import materialise
+from tests.events.queries import statements
+from tests.shop.models import Item
+from tests.shop.signals import told
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("pauses_known")]
+
+EFFECT = ["INSERT shop_effect"]
+
+
+@pytest.fixture(autouse=True)
+def left_to_the_relay(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    # However slow this machine, a chunk is not cut short.
+    monkeypatch.setattr(running, "CHUNK_SECONDS", 3600.0)
+    with fast_path.suspended():
+        # What a process asks once: its connection's isolation, and so on.
+        emitted(1)
+        consume(published(fed()))
+        yield
+
+
+def emitted(count: int) -> None:
+    with transaction.atomic():
+        for _ in range(count):
+            told.send(text="x")
+
+
+def fed() -> Message:
+    """The message of all that was told."""
+    messages: list[Message] = []
+    while materialise("default", frozenset()):
+        pass
+    feed("default", "default", 9, frozenset(registry.names()), messages.extend)
+    return next(message for message in messages if message.receiver.endswith("measure_text"))
+
+
+def published(message: Message) -> Message:
+    """As its emitter would have published it: none of its deliveries has a record."""
+    Delivery.objects.filter(receiver=message.receiver).delete()
+    return replace(message, attempts=(0,) * len(message.ids))
+
+
+def test_emit__in_a_transaction__makes_no_statement() -> None:
+    with transaction.atomic():
+        with statements() as made:
+            for _ in range(50):
+                told.send(text="x")
+        assert made == []
+
+
+@pytest.mark.parametrize("count", [1, 50])
+def test_commit__makes_one_insert_however_many_were_emitted(count: int) -> None:
+    with statements() as made:
+        emitted(count)
+    assert made == ["INSERT offload_event"]
+
+
+def test_save__makes_one_statement_more_than_without_us() -> None:
+    with statements() as made, transaction.atomic():
+        Item.objects.create(title="x")
+    assert made == ["INSERT shop_item", "INSERT offload_event"]
+
+
+@pytest.mark.parametrize("count", [1, 50])
+def test_chunk_of_the_emitter__claims_checks_and_finishes_in_a_statement_each(count: int) -> None:
+    emitted(count)
+    message = published(fed())
+    with statements() as made:
+        assert consume(message) == Tally(done=count)
+    assert made == [
+        # The claim, whether they are in the outbox, and the end.
+        "INSERT offload_delivery",
+        "SELECT offload_event",
+        *EFFECT * count,
+        "UPDATE offload_delivery",
+    ]
+
+
+@pytest.mark.parametrize("count", [1, 50])
+def test_chunk_of_the_relay__locks_begins_and_finishes_in_a_statement_each(count: int) -> None:
+    emitted(count)
+    message = fed()
+    with statements() as made:
+        assert consume(message) == Tally(done=count)
+    assert made == [
+        "SELECT offload_delivery",
+        "UPDATE offload_delivery",
+        *EFFECT * count,
+        "UPDATE offload_delivery",
+    ]
