@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('offload', '0004_mysql'),
+        ('offload', '0005_turns'),
     ]
 
     operations = [
