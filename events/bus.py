@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from django.core.signals import setting_changed
 from django.db.models import Model
 from django.db.models.signals import m2m_changed
 from django.dispatch import Signal
@@ -54,7 +55,11 @@ class Publisher:
             return
         listening = self._listening(sender)
         raw = _is_raw(sender, arguments)
-        chosen = [b for b in listening if (not raw or b.receiver.raw) and _wanted(b, sender, arguments)]
+        chosen = [
+            b
+            for b in listening
+            if (not raw or b.receiver.raw) and (b.when is None or b.when(sender, **arguments))
+        ]
         if chosen:
             _emit(self.signal, sender, arguments, chosen)
 
@@ -87,6 +92,8 @@ def connect(binding: Binding) -> None:
         if binding.signal is m2m_changed:
             fixtures.watch(binding.sender)
     publisher.bindings.append(binding)
+    # Another receiver may have borne its name.
+    _routes.clear()
 
 
 def disconnect(binding: Binding) -> None:
@@ -129,22 +136,43 @@ def _emission(signal: Signal, captured: Captured, chosen: list[Binding]) -> Emis
         subject=captured.subject,
         correlation_id=correlation_id,
         causation_id=source.event_id if source else None,
-        receivers={b.receiver.name: b.receiver.route() for b in chosen},
+        receivers=_routed(chosen),
         envelope=_envelope(id, captured, correlation_id, signal),
     )
 
 
+# Names of receivers → each one's queue: made once for all events of the same receivers.
+_routes: dict[tuple[str, ...], Mapping[str, str]] = {}
+
+
+def _routed(chosen: list[Binding]) -> Mapping[str, str]:
+    names = tuple([binding.receiver.name for binding in chosen])
+    routes = _routes.get(names)
+    if routes is None:
+        routes = _routes[names] = {b.receiver.name: b.receiver.route() for b in chosen}
+    return routes
+
+
+def _forget(*, setting: str, **kwargs: object) -> None:
+    if setting == "EVENTS":
+        _routes.clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="events.bus")
+
+
 def _envelope(id: UUID, captured: Captured, correlation_id: UUID, signal: Signal) -> str:
     source = cause.get()
+    text = str(id)
     return encode(
         Envelope(
-            id=str(id),
+            id=text,
             source=settings.SOURCE,
             type=captured.type,
             subject=captured.subject or msgspec.UNSET,
             time=datetime.now(UTC).isoformat(),
             schemaversion=getattr(signal, "version", 1),
-            correlationid=str(correlation_id),
+            correlationid=text if correlation_id is id else str(correlation_id),
             causationid=str(source.event_id) if source else msgspec.UNSET,
             traceparent=source.traceparent if source and source.traceparent else msgspec.UNSET,
             data=captured.data,
@@ -165,7 +193,3 @@ def _is_raw(sender: object, arguments: Mapping[str, Any]) -> bool:
     if bool(arguments.get("raw")) or getattr(sender, "__module__", "") == "__fake__":
         return True
     return "action" in arguments and fixtures.is_raw(arguments.get("instance"))
-
-
-def _wanted(binding: Binding, sender: object, arguments: Mapping[str, Any]) -> bool:
-    return binding.when is None or bool(binding.when(sender, **arguments))

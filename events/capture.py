@@ -14,13 +14,15 @@ from django.utils.functional import LazyObject, empty
 from events import tracking
 from events.exceptions import NotSerializable
 from events.serializers import Json, SnapshotPlan, dump_value, is_sensitive, plan_for
-from events.serializers.references import key_fields
 from events.signal_names import signal_name
 
 logger = logging.getLogger("events")
 
 # Arguments of Django's own signals that mean something in the sending process only.
 PROCESS_BOUND = frozenset({"environ", "scope", "apps", "plan", "origin", "app_config", "stdout"})
+
+# Types of most arguments of a model's own signals, which JSON has.
+_PLAIN = frozenset({bool, type(None)})
 
 _M2M_VERBS = {"post_add": "added", "post_remove": "removed", "post_clear": "cleared"}
 
@@ -33,7 +35,8 @@ class Captured(NamedTuple):
 
 def capture(signal: Signal, sender: object, arguments: Mapping[str, Any]) -> Captured:
     """Raises `NotSerializable` for a custom signal's argument; Django's own signals never fail here."""
-    data: dict[str, Any] = {"signal": signal_name(signal), "sender": dump_sender(sender)}
+    name = signal_name(signal)
+    data: dict[str, Any] = {"signal": name, "sender": dump_sender(sender)}
     instance = arguments.get("instance")
     if isinstance(instance, Model) and signal in (post_save, post_delete, m2m_changed):
         arguments = {k: v for k, v in arguments.items() if k != "instance"}
@@ -42,9 +45,9 @@ def capture(signal: Signal, sender: object, arguments: Mapping[str, Any]) -> Cap
         subject = subject_of(instance)
     else:
         withheld = ()
-        kind = data["signal"] if not data["signal"].startswith("django.") else _framework_type(data["signal"])
+        kind = _framework_type(name) if _is_framework(name) else name
         subject = _first_subject(arguments)
-    data["args"], left_out = _dump_arguments(arguments, lenient=_is_framework(data["signal"]))
+    data["args"], left_out = _dump_arguments(arguments, lenient=_is_framework(name))
     if withheld or left_out:
         data["withheld"] = [*withheld, *left_out]
     return Captured(kind, subject[:200], data)
@@ -105,11 +108,10 @@ def m2m_field(through: type) -> tuple[str, str]:
 def subject_of(instance: Model) -> str:
     """`library.book/42`; without the key where the key itself is sensitive."""
     instance = settled(instance)
-    model, pk = type(instance), instance.pk
-    home = plan_for(model).home
-    if pk is None or any(field.attname in home for field in key_fields(model)):
-        return model._meta.label_lower
-    return f"{model._meta.label_lower}/{','.join(map(str, pk)) if isinstance(pk, tuple) else pk}"
+    plan, pk = plan_for(type(instance)), instance.pk
+    if pk is None or plan.hides_key:
+        return plan.label
+    return f"{plan.label}/{','.join(map(str, pk)) if isinstance(pk, tuple) else pk}"
 
 
 def _first_subject(arguments: Mapping[str, Any]) -> str:
@@ -123,6 +125,9 @@ def _dump_arguments(arguments: Mapping[str, Any], *, lenient: bool) -> tuple[dic
     for name, value in arguments.items():
         if is_sensitive(name) or (lenient and name in PROCESS_BOUND):
             left_out.append(name)
+            continue
+        if type(value) in _PLAIN:
+            dumped[name] = value
             continue
         try:
             dumped[name] = dump_value(settled(value), path=name)

@@ -56,10 +56,11 @@ def _frozen(value: Any) -> Any:
 
 
 class _Current:
-    """The settings as they are now: read at each use, so that `override_settings` works."""
+    """The settings as they are now: read when first used, and anew after `override_settings`."""
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(load(), name)
+        value = self.__dict__[name] = getattr(load(), name)
+        return value
 
 
 settings: Settings = _Current()  # type: ignore[assignment]  # a typed face for a lazy object
@@ -68,6 +69,7 @@ settings: Settings = _Current()  # type: ignore[assignment]  # a typed face for 
 def _forget(*, setting: str, **kwargs: object) -> None:
     if setting == "EVENTS":
         load.cache_clear()
+        vars(settings).clear()
 
 
 setting_changed.connect(_forget, dispatch_uid="events.conf")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, timedelta
+from functools import lru_cache
 
+from django.core.signals import setting_changed
 from django.db import DEFAULT_DB_ALIAS, connections, router
 
 from events.conf import settings
@@ -22,11 +24,20 @@ def _is_primary(alias: str) -> bool:
     return not mirror and router.allow_migrate_model(alias, EventRecord)
 
 
+@lru_cache(maxsize=64)
 def outbox_for(using: str | None) -> str:
     """The alias whose outbox stores an event of a transaction on `using`."""
     if using is not None and using in outbox_aliases():
         return using
     return DEFAULT_DB_ALIAS
+
+
+def _forget(*, setting: str, **kwargs: object) -> None:
+    if setting in {"EVENTS", "DATABASES", "DATABASE_ROUTERS"}:
+        outbox_for.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="events.databases")
 
 
 def clock_is_off(using: str) -> timedelta:

@@ -11,7 +11,7 @@ import logging
 import os
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from events import pauses, transport
@@ -43,14 +43,14 @@ class FastPath:
         # When each long queue was last asked about, which is not when it was measured.
         self._asked: dict[str, float] = {}
 
-    def choose(self, emission: Emission, using: str) -> list[str]:
+    def choose(self, receivers: Mapping[str, str], using: str) -> Sequence[str]:
         """Asks neither broker nor database: it runs inside the emitter's transaction."""
         if self._suspended or not self.flows():
-            return []
+            return ()
         paused = pauses.known(using)
         return [
             name
-            for name, queue in emission.receivers.items()
+            for name, queue in receivers.items()
             if name in registry and self._is_short(queue) and not paused.cover(name, queue)
         ]
 

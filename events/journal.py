@@ -8,7 +8,7 @@ See docs/decisions/0002-journal.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 
@@ -23,8 +23,8 @@ from events.outbox import FLUSH_CHARACTERS, FLUSH_EVERY, Emission
 class FastPath(Protocol):
     """Publishes right after the commit, where it can."""
 
-    def choose(self, emission: Emission, using: str) -> list[str]:
-        """Names of the receivers whose messages it will publish; the relay has the others."""
+    def choose(self, receivers: Mapping[str, str], using: str) -> Sequence[str]:
+        """Names of those (name → queue) whose messages it will publish; the relay has the others."""
 
     def publish(self, emissions: Sequence[Emission], using: str) -> None:
         """Never raises and never waits: what fails is left to the relay. Told of a commit that left all to it, too."""
@@ -99,9 +99,7 @@ class Journal:
         if not unwritten:
             return
         # A bulk's first flush takes the fast path, the rest is the relay's: the broker holds a window, no more.
-        leave = leave or self.flushes > 0
-        for emission in unwritten:
-            emission.published = [] if leave else self.fast_path.choose(emission, self.connection.alias)
+        self._choose(unwritten, leave=leave or self.flushes > 0)
         crashpoint("journal.before_flush")
         outbox.insert(self.connection, unwritten)
         self.flushes += 1
@@ -109,6 +107,15 @@ class Journal:
             emission.flushed = self.flushes
         crashpoint("journal.after_flush")
         self._let_go()
+
+    def _choose(self, emissions: Sequence[Emission], *, leave: bool) -> None:
+        # Events of the same receivers share their map of them: it is asked for once.
+        chosen: dict[int, Sequence[str]] = {}
+        for emission in emissions:
+            key = id(emission.receivers)
+            if key not in chosen:
+                chosen[key] = () if leave else self.fast_path.choose(emission.receivers, self.connection.alias)
+            emission.published = chosen[key]
 
     def _let_go(self) -> None:
         """Of what is written and stands or falls with its row: a transaction may emit more than memory holds.

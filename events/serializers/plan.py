@@ -46,13 +46,18 @@ class SnapshotPlan:
         # Attnames of the fields that travel, and of those that never leave the process.
         self.names = frozenset(self._codecs)
         self.home = tuple(name for name, codec in codecs.items() if codec is None)
-        self._encoders = {name: _encoder(codec) for name, codec in self._codecs.items()}
-        self._on_insert = tuple(self._encoders.items())
+        # What most values are of goes straight to its encoder; any other is normalised first.
+        self._on_insert = tuple(
+            (name, codec.type, codec.encode, _assigned(codec)) for name, codec in self._codecs.items()
+        )
         # The database computes generated ones again at an update, and Django doesn't ask for the result.
         computed = {field.attname for field in self._columns if field.generated}
         self._on_update = tuple(step for step in self._on_insert if step[0] not in computed)
         self._decoders = tuple((name, codec and codec.decode) for name, codec in codecs.items())
         self._keys = {field.attname for field in key_fields(model)}
+        # Half of an event's subject; the other half is the key, unless that stays at home.
+        self.label = model._meta.label_lower
+        self.hides_key = not self._keys.isdisjoint(self.home)
         self._images = tuple(f for f in self._columns if isinstance(f, ImageField))
 
     def _codec(self, field: AnyField) -> Codec | None:
@@ -64,13 +69,13 @@ class SnapshotPlan:
         held = instance.__dict__
         data: dict[str, Json] = {}
         withheld: list[str] = []
-        for name, encode in self._on_insert if created else self._on_update:
+        for name, expected, encode, assigned in self._on_insert if created else self._on_update:
             value = held.get(name, _ABSENT)
             if value is None:
                 data[name] = None
             elif value is not _ABSENT:
                 try:
-                    encoded = encode(value)
+                    encoded = encode(value) if type(value) is expected else assigned(value)
                 except Exception:  # noqa: BLE001  # any field's code: the signal must not fail, the caller reports it
                     withheld.append(name)
                 else:
@@ -81,7 +86,7 @@ class SnapshotPlan:
     def dump(self, name: str, value: object) -> Json:
         """One value of the field with that attname, one of `names`. Raises `NotSerializable`."""
         try:
-            encoded = None if value is None else self._encoders[name](value)
+            encoded = None if value is None else self._encoded(self._codecs[name], value)
         except Exception as error:
             raise NotSerializable(f"{self.model._meta.label}.{name} can't travel: {error}") from error
         if encoded is _UNKNOWN:
@@ -89,6 +94,10 @@ class SnapshotPlan:
                 f"{self.model._meta.label}.{name} holds an expression, which has no value yet"
             )
         return cast("Json", encoded)
+
+    @staticmethod
+    def _encoded(codec: Codec, value: object) -> Any:
+        return codec.encode(value) if type(value) is codec.type else _assigned(codec)(value)
 
     def load(self, name: str, value: Json) -> object:
         """What `dump` was given, as the field holds it."""
@@ -132,7 +141,8 @@ def _would_open(field: Any, given: Mapping[str, Any]) -> bool:
     return bool(given.get(field.attname)) and not all(given.get(name) for name in dimensions)
 
 
-def _encoder(codec: Codec) -> Encode:
+def _assigned(codec: Codec) -> Encode:
+    """Encodes what isn't of the field's own type."""
     expected, encode, normalise = codec.type, codec.encode, codec.normalise
 
     def assigned(value: Any) -> Any:
@@ -143,10 +153,7 @@ def _encoder(codec: Codec) -> Encode:
             raise TypeError(f"{type(value).__name__} doesn't become {expected.__name__}")
         return None if plain is None else encode(plain)
 
-    def encoder(value: Any) -> Any:
-        return encode(value) if type(value) is expected else assigned(value)
-
-    return encoder
+    return assigned
 
 
 @lru_cache(maxsize=1024)
