@@ -13,6 +13,7 @@ import time
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from events import pauses, transport
 from events.breaker import Breaker
@@ -34,9 +35,16 @@ _ANSWER = 1.0
 _AT_EXIT = 10.0
 
 
+class Parcel(NamedTuple):
+    """What one transaction on `using` committed."""
+
+    using: str
+    emissions: Sequence[Emission]
+
+
 class FastPath:
     def __init__(self) -> None:
-        self.courier = Courier(self._deliver, self._recover)
+        self.courier: Courier[Parcel] = Courier(self._deliver, self._recover)
         self.breaker = Breaker(self._probe)
         self._suspended = 0
         self._depths: dict[str, tuple[float, int]] = {}
@@ -62,10 +70,11 @@ class FastPath:
         """Returns at once: the courier talks to the broker."""
         if self._suspended:
             return
+        if emissions:
+            maps = {id(emission.receivers): emission.receivers for emission in emissions}
+            queues = {queue for receivers in maps.values() for queue in receivers.values()}
+            self.courier.take((Parcel(using, emissions),), queues)
         try:
-            if emissions:
-                queues = {queue for emission in emissions for queue in emission.receivers.values()}
-                self.courier.take(_pack(emissions, using), queues)
             # Also where nothing is published: else a pause, once known, would never be seen to end.
             pauses.current(using)
         except Exception:
@@ -103,7 +112,8 @@ class FastPath:
             self.courier.take((), (queue,))
         return False
 
-    def _deliver(self, messages: Sequence[Message], queues: Collection[str]) -> None:
+    def _deliver(self, parcels: Sequence[Parcel], queues: Collection[str]) -> None:
+        messages = _pack(parcels)
         if messages:
             transport.publish(messages, timeout=_ANSWER)
             self.breaker.worked()
@@ -122,14 +132,18 @@ class FastPath:
             transport.probe()
 
 
-def _pack(emissions: Sequence[Emission], using: str) -> list[Message]:
-    """One message per receiver and `batch` events, in the order they were emitted."""
-    by_receiver: dict[tuple[str, str], list[Emission]] = defaultdict(list)
-    for emission in emissions:
-        for name in emission.published:
-            by_receiver[name, emission.receivers[name]].append(emission)
+def _pack(parcels: Sequence[Parcel]) -> list[Message]:
+    """One message per receiver and `batch` events, whichever commits they are of, in the order they were emitted."""
+    by_receiver: dict[tuple[str, str, str], list[Emission]] = defaultdict(list)
+    for using, emissions in parcels:
+        for emission in emissions:
+            for name in emission.published:
+                by_receiver[name, emission.receivers[name], using].append(emission)
     messages = []
-    for (name, queue), some in by_receiver.items():
+    for (name, queue, using), some in by_receiver.items():
+        if name not in registry:
+            logger.warning("events.fast_path receiver=%s remedy='the relay publishes what waits'", name)
+            continue
         size = registry.get(name).batch
         slices = (some[start : start + size] for start in range(0, len(some), size))
         messages += [_message(name, queue, using, part) for part in slices]

@@ -16,7 +16,7 @@ _random: Iterator[int] = iter(())
 
 def _begin_anew() -> None:
     # The parent's lock may be held by a thread that the fork doesn't have, and its random bits are its own.
-    global _lock, _random  # noqa: PLW0603 - order holds within the process
+    global _lock, _random
     _lock, _random = threading.Lock(), iter(())
 
 

@@ -114,7 +114,9 @@ class Journal:
         for emission in emissions:
             key = id(emission.receivers)
             if key not in chosen:
-                chosen[key] = () if leave else self.fast_path.choose(emission.receivers, self.connection.alias)
+                chosen[key] = (
+                    () if leave else self.fast_path.choose(emission.receivers, self.connection.alias)
+                )
             emission.published = chosen[key]
 
     def _let_go(self) -> None:

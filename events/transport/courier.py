@@ -10,14 +10,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from events.clock import LOOK_AFTER
-from events.message import Message
 
 logger = logging.getLogger("events")
 
-# Seconds after which a message is carried no more: soon the relay looks for it, and both would send it.
+# Seconds after which a parcel is carried no more: soon the relay looks for it, and both would send it.
 _TOO_OLD = LOOK_AFTER / 2
 # Seconds between two round trips: commits that meet in them share one, and have Python to themselves meanwhile.
 _REST = 0.005
@@ -25,18 +24,24 @@ _REST = 0.005
 _FORK_WAIT = 0.25
 
 
-class Load(NamedTuple):
+T = TypeVar("T")
+
+
+class Load(NamedTuple, Generic[T]):
     at: float
-    messages: Sequence[Message]
+    parcels: Sequence[T]
     queues: Collection[str]
 
 
-class Courier:
-    """`deliver(messages, queues)` hands over; what it raises is given to `recover`, which returns when it's over."""
+class Courier(Generic[T]):
+    """`deliver(parcels, queues)` hands over; what it raises is given to `recover`, which returns when it's over.
+
+    Parcels of many commits may come in one call, in the order they were taken.
+    """
 
     def __init__(
         self,
-        deliver: Callable[[Sequence[Message], Collection[str]], None],
+        deliver: Callable[[Sequence[T], Collection[str]], None],
         recover: Callable[[Exception], None],
     ) -> None:
         self._deliver = deliver
@@ -50,15 +55,15 @@ class Courier:
         self.talking = threading.Lock()
         # What each thread that forks has taken: two may fork at once.
         self._held = threading.local()
-        self._waiting: deque[Load] = deque()
+        self._waiting: deque[Load[T]] = deque()
         # When the oldest load that isn't handed over was taken; None where there is none.
         self._since: float | None = None
         self._recovering = False
         self._thread: threading.Thread | None = None
 
-    def take(self, messages: Sequence[Message], queues: Collection[str]) -> None:
-        """Returns at once: the thread hands over the messages, then measures the queues."""
-        load = Load(time.monotonic(), messages, queues)
+    def take(self, parcels: Sequence[T], queues: Collection[str]) -> None:
+        """Returns at once: the thread hands over the parcels, then measures the queues."""
+        load = Load(time.monotonic(), parcels, queues)
         with self._changed:
             self._waiting.append(load)
             if self._since is None:
@@ -99,17 +104,17 @@ class Courier:
         while True:
             loads = self._next()
             fresh = [load for load in loads if time.monotonic() - load.at < _TOO_OLD]
-            messages = [message for load in fresh for message in load.messages]
+            parcels = [parcel for load in fresh for parcel in load.parcels]
             queues = {queue for load in loads for queue in load.queues}
             try:
                 with self.talking:
-                    self._deliver(messages, queues)
+                    self._deliver(parcels, queues)
             except Exception as error:  # noqa: BLE001 - each broker's client has errors of its own
                 self._outlast(error)
             self._settle()
             time.sleep(_REST)
 
-    def _next(self) -> list[Load]:
+    def _next(self) -> list[Load[T]]:
         """All that waits."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting)

@@ -84,7 +84,9 @@ def test_pause_of_all_receivers__is_seen_to_end_though_nothing_is_published() ->
     pauses._known.clear()
 
 
-def test_publish__that_fails_in_our_own_code_fails_nobody(caplog: pytest.LogCaptureFixture) -> None:
+def test_receiver_disconnected_since_the_commit__is_left_to_the_relay(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     id = uuid7()
     emission = Emission(
         id=id,
@@ -98,8 +100,22 @@ def test_publish__that_fails_in_our_own_code_fails_nobody(caplog: pytest.LogCapt
         published=["gone"],
     )
     fast_path.publish([emission], "default")
-    assert "events.fast_path remedy='the relay publishes what waits'" in caplog.text
+    assert fast_path.finish()
+    assert "events.fast_path receiver=gone remedy='the relay publishes what waits'" in caplog.text
     assert fast_path.flows()
+
+
+def test_commits_that_meet_on_their_way__share_a_message_for_each_receiver(broker: Broker) -> None:
+    wait_for(lambda: published() == BY_ITSELF and fast_path.finish(), "a publish")
+    broker.client().flushall()
+    with fast_path.courier.talking:
+        fast_path.courier.take((), ())
+        wait_for(lambda: not fast_path.courier._waiting, "the thread to wait for us")
+        for _ in range(5):
+            published()
+    assert fast_path.finish()
+    assert [transport.look(queue).depth for queue in ("default", "audit")] == [1, 1]
+    assert [len(transport.look(queue).ids or ()) for queue in ("default", "audit")] == [5, 5]
 
 
 def test_suspended__waits_for_what_is_on_its_way(broker: Broker) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from random import Random
 
@@ -303,8 +303,8 @@ class Everything:
     def __init__(self) -> None:
         self.published = 0
 
-    def choose(self, emission: Emission, using: str) -> list[str]:
-        return list(emission.receivers)
+    def choose(self, receivers: Mapping[str, str], using: str) -> Sequence[str]:
+        return tuple(receivers)
 
     def publish(self, emissions: Sequence[Emission], using: str) -> None:
         self.published += sum(bool(emission.published) for emission in emissions)

@@ -215,8 +215,8 @@ BUDGET = (
         5,
         "a thread of its own talks to the broker",
         "events/fast_path.py",
-        "self.courier.take(_pack(emissions, using), queues)",
-        "self._deliver(_pack(emissions, using), queues)",
+        "self.courier.take((Parcel(using, emissions),), queues)",
+        "self._deliver((Parcel(using, emissions),), queues)",
         "tests/processes/test_budget.py::test_hung_broker__requests_are_answered_though_it_never_answers",
     ),
     off(
