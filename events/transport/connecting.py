@@ -40,6 +40,8 @@ def connection(timeout: float) -> Connection:
     limits: dict[str, Any] = {"max_retries": 0}
     if celery_app().connection_for_write().transport.driver_type == "redis":
         limits |= {"socket_timeout": timeout, "socket_connect_timeout": timeout, "retry_on_timeout": False}
+        # What is compressed is no text.
+        limits |= {"body_encoding": "base64"}
     else:
         limits |= {"read_timeout": timeout, "write_timeout": timeout, "confirm_publish": True}
     return celery_app().connection_for_write(connect_timeout=timeout, transport_options=limits)

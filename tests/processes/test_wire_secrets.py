@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import logging
 import secrets
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from events.models import UNFINISHED, Delivery, EventRecord, State
 from events.operations.forgetting import forget
 from project.dev.broker import Broker
 from tests.processes.conftest import Start, wait_for
-from tests.processes.wire import laid_into
+from tests.processes.wire import laid_into, unpacked
 from tests.shop.models import Effect, Item
 from tests.shop.safes import opened
 from tests.shop.signals import plain
@@ -87,8 +88,10 @@ def broker_bytes(broker: Broker) -> bytes:
     lists = [
         raw for key in client.keys("*") if client.type(key) == b"list" for raw in client.lrange(key, 0, -1)
     ]
+    # And what is in them: compressed, no text could be found there either.
+    bodies = [unpacked(json.loads(raw)["body"]) for raw in lists]
     file = Path(config["dir"], config["dbfilename"])
-    return b"\n".join([*dumps, *lists, file.read_bytes()])
+    return b"\n".join([*dumps, *lists, *bodies, file.read_bytes()])
 
 
 def database_bytes() -> bytes:

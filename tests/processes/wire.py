@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +23,11 @@ from project.dev.broker import Broker
 QUEUE = "default"
 
 
+def unpacked(body: str) -> bytes:
+    """The JSON of a message's arguments."""
+    return zlib.decompress(base64.b64decode(body))
+
+
 @dataclass
 class Wired:
     """One message, in its parts."""
@@ -34,7 +41,7 @@ class Wired:
     def read(cls, raw: bytes) -> Wired:
         rest = json.loads(raw)
         headers, properties, body = (rest.pop(name) for name in ("headers", "properties", "body"))
-        return cls(headers=headers, properties=properties, body=json.loads(body), rest=rest)
+        return cls(headers=headers, properties=properties, body=json.loads(unpacked(body)), rest=rest)
 
     @property
     def ours(self) -> dict[str, Any]:
@@ -56,7 +63,7 @@ class Wired:
                 **self.rest,
                 "headers": self.headers,
                 "properties": self.properties,
-                "body": json.dumps(self.body),
+                "body": base64.b64encode(zlib.compress(json.dumps(self.body).encode())).decode(),
             }
         ).encode()
 
