@@ -14,6 +14,7 @@ from events.exceptions import (
     Skip,
     StaleInstance,
 )
+from events.saving import AtomicSave
 from events.serializers import register_serializer
 from events.signals import Event, event
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from events.offloading import offload
 
 __all__ = [
+    "AtomicSave",
     "Backoff",
     "Event",
     "EventsError",

@@ -29,8 +29,8 @@ def _doubtful(alias: str) -> Iterator[checks.CheckMessage]:
         yield checks.Warning(
             f"DATABASES[{alias!r}] lacks ATOMIC_REQUESTS: outside atomic() Django sends post_save after the row is "
             f"committed, so a process that dies just then keeps the row and loses the event.",
-            hint=f"Set DATABASES[{alias!r}]['ATOMIC_REQUESTS'] = True, or open transaction.atomic() around every "
-            f"write and silence this.",
+            hint=f"Set DATABASES[{alias!r}]['ATOMIC_REQUESTS'] = True, or let the models inherit events.AtomicSave, or "
+            f"open transaction.atomic() around every write; and silence this.",
             id="offload.W004",
         )
     if connection.vendor == "sqlite" and _mode(given) not in {"IMMEDIATE", "EXCLUSIVE"}:

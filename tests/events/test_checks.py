@@ -267,8 +267,8 @@ def test_w004__no_atomic_requests(monkeypatch: pytest.MonkeyPatch) -> None:
             "offload.W004",
             "DATABASES['default'] lacks ATOMIC_REQUESTS: outside atomic() Django sends post_save after the row is "
             "committed, so a process that dies just then keeps the row and loses the event.",
-            "Set DATABASES['default']['ATOMIC_REQUESTS'] = True, or open transaction.atomic() around every "
-            "write and silence this.",
+            "Set DATABASES['default']['ATOMIC_REQUESTS'] = True, or let the models inherit events.AtomicSave, or "
+            "open transaction.atomic() around every write; and silence this.",
         )
     ]
     assert levels() == [checks.WARNING]

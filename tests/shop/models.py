@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.db import models
 
+from events import AtomicSave
+
 
 class Tag(models.Model):
     name = models.CharField(max_length=50)
@@ -14,6 +16,11 @@ class Item(models.Model):
     price = models.DecimalField(max_digits=8, decimal_places=2, default="1.00")
     api_token = models.CharField(max_length=50, blank=True)
     tags = models.ManyToManyField(Tag, related_name="items")
+
+
+class SafeItem(AtomicSave, Item):
+    class Meta:
+        proxy = True
 
 
 class Effect(models.Model):
