@@ -70,6 +70,25 @@ class ReceiverRequest(Request):  # type: ignore[misc]  # celery ships no types
             self._report(f"It was ended after {timeout} seconds, the time limit of its message.")
         super().on_timeout(soft, timeout)
 
+    def revoked(self) -> bool:
+        # Nor is there anything else by which Celery would discard it: see __init__.
+        if self.id in state.revoked:
+            self._refuse("revoke")
+        return False
+
+    def terminate(self, pool: Any, signal: int | None = None) -> None:
+        """What `revoke(terminate=True)` calls, and nothing else."""
+        self._refuse("terminate")
+
+    def _refuse(self, command: str) -> None:
+        """A message is not a delivery: it may carry many, and the relay sends each again that has no end."""
+        logger.warning(
+            "events.refused command=%s receiver=%s message=%s remedy='manage.py events pause RECEIVER'",
+            command,
+            self.type,
+            self.id,
+        )
+
     def _end_process(self) -> None:
         """Before Celery does, and at once.
 
