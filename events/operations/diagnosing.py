@@ -43,7 +43,12 @@ def diagnose() -> Iterator[Finding]:
 
 
 def _system_checks() -> Iterator[Finding]:
-    messages = [m for m in checks.run_checks() if not m.is_silenced()]
+    try:
+        messages = [m for m in checks.run_checks() if not m.is_silenced()]
+    except DatabaseError as error:
+        # From Django 6.1 on they ask SQLite what it can. That it is away is a finding of its own, below.
+        yield Finding("note", f"`manage.py check` could not ask a database ({error})")
+        return
     ours = [m for m in messages if (m.id or "").startswith("offload.") or m.level >= checks.ERROR]
     for message in ours:
         level: Level = "error" if message.level >= checks.ERROR else "warning"
