@@ -143,7 +143,13 @@ MYSQL_OPTIONS: dict[str, Any] = {
 
 
 def database() -> dict[str, Any]:
-    if env.str("DATABASE_URL", default=""):
+    if url := env.str("DATABASE_URL", default=""):
+        if url.partition("://")[0] not in env.DB_SCHEMES:
+            # Without the address itself: it may hold a password.
+            raise ImproperlyConfigured(
+                "DATABASE_URL is no database's address. Write postgres://user:password@host/name, "
+                "or leave it out for SQLite."
+            )
         config: dict[str, Any] = env.db_url("DATABASE_URL")
     else:
         config = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(VAR_DIR / "db.sqlite3")}

@@ -39,6 +39,12 @@ class Broker:
     def pid(self) -> int | None:
         return self.process.pid if self.process else None
 
+    @property
+    def shown(self) -> str:
+        """Its address for a terminal: without the password, which a broker of a person's own may have."""
+        address: str = maybe_sanitize_url(self.url)
+        return address
+
     def client(self) -> redis.Redis:
         return redis.Redis.from_url(self.url, socket_timeout=2, socket_connect_timeout=2)
 
@@ -142,6 +148,6 @@ def _require_answer(broker: Broker) -> None:
         broker.client().ping()
     except (redis.RedisError, ValueError) as reason:
         raise BrokerError(
-            f"The broker at REDIS_URL={maybe_sanitize_url(broker.url)} can't be reached ({reason}). "
+            f"The broker at REDIS_URL={broker.shown} can't be reached ({reason}). "
             "Start it, or unset REDIS_URL."
         ) from None

@@ -116,7 +116,7 @@ def run() -> int:
     configure()
     with start_broker(Path(os.environ["VAR_DIR"]) / "broker", broker_port()) as broker:
         # As a second terminal needs it, for `manage.py events …` or another worker.
-        print(f"Broker: {broker.origin}, REDIS_URL={broker.url}", flush=True)
+        print(f"Broker: {broker.origin}, REDIS_URL={broker.shown}", flush=True)
         os.environ["REDIS_URL"] = broker.url
         manage("migrate")
         manage("demo_data")

@@ -51,6 +51,10 @@ def test_broker__listens_on_loopback_only(tmp_path: Path) -> None:
         assert {c.laddr.ip for c in listening if c.status == psutil.CONN_LISTEN} == {"127.0.0.1"}
 
 
+def test_broker__is_shown_without_its_password() -> None:
+    assert Broker("redis://me:pw@127.0.0.1:6379/0", "REDIS_URL").shown == "redis://me:**@127.0.0.1:6379/0"
+
+
 def test_broker__redis_url_is_used_and_left_running(tmp_path: Path) -> None:
     with start_broker(tmp_path / "theirs", environ=NOTHING_ON_PATH) as theirs:
         ours = start_broker(tmp_path / "ours", environ={"REDIS_URL": theirs.url})

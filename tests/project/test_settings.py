@@ -67,6 +67,17 @@ def test_settings__without_debug_a_secret_key_is_demanded(tmp_path: Path) -> Non
     )
 
 
+@pytest.mark.parametrize("url", ["nonsense", "foo://me:pw@host/name", "/srv/db.sqlite3"])
+def test_settings__what_is_no_databases_address_is_explained(tmp_path: Path, url: str) -> None:
+    done = python("manage.py", "check", var=tmp_path, DATABASE_URL=url)
+
+    assert done.returncode != 0
+    assert done.stderr == (
+        "ImproperlyConfigured: DATABASE_URL is no database's address. Write postgres://user:password@host/name, "
+        "or leave it out for SQLite.\n"
+    )
+
+
 def test_settings__debug_speaks_plain_http(tmp_path: Path) -> None:
     assert settings_under(tmp_path, "SECURE_SSL_REDIRECT", "SESSION_COOKIE_SECURE", DEBUG="on") == {
         "SECURE_SSL_REDIRECT": False,
