@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass
 
@@ -18,12 +19,24 @@ class Backoff:
     tries: int = 12
 
     def __post_init__(self) -> None:
-        whole = isinstance(self.tries, int) and self.tries >= 1
-        if not whole or self.first < 0 or self.factor < 1 or self.limit < 0 or not 0 <= self.jitter < 1:
+        if not self._makes_sense():
             raise ValueError(
                 f"{self!r}: asked for are a whole number of tries >= 1, first >= 0, factor >= 1, limit >= 0 "
                 f"and 0 <= jitter < 1."
             )
+
+    def _makes_sense(self) -> bool:
+        numbers = (self.first, self.factor, self.limit, self.jitter)
+        if type(self.tries) is not int or any(type(number) not in (int, float) for number in numbers):
+            return False
+        # So written that a NaN makes none.
+        return (
+            self.tries >= 1
+            and 0 <= self.first < math.inf
+            and self.factor >= 1
+            and self.limit >= 0
+            and 0 <= self.jitter < 1
+        )
 
     def delay(self, tries: int) -> float:
         """Seconds to wait after `tries` failed tries (1 or more)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Callable, Iterable, Iterator
 from inspect import Parameter
 from typing import Any
@@ -66,6 +67,10 @@ def check_function(function: Any, *, many: bool) -> Callable[..., Any]:
         )
     if "." in function.__qualname__:
         raise InvalidOffload(f"{path}: a method can't be offloaded. Move it to module level.")
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise InvalidOffload(
+            f"{path}: a generator can't be offloaded: calling it runs nothing. Take out the yield."
+        )
     _check_parameters(function, path, many=many)
     return function
 
@@ -88,16 +93,23 @@ def _demanded(parameters: Iterable[Parameter]) -> set[str]:
 
 
 def check_options(receiver: Receiver) -> Receiver:
-    for problem in _problems(receiver):
+    for problem in (*_misnamed(receiver), *_problems(receiver)):
         raise InvalidOffload(f"{receiver.name!r}: {problem}")
     return receiver
 
 
-def _problems(receiver: Receiver) -> Iterator[str]:
-    if not receiver.name or len(receiver.name) > _NAME:
-        yield f"a receiver's name has 1 to {_NAME} characters."
+def _misnamed(receiver: Receiver) -> Iterator[str]:
+    for name in (receiver.name, *receiver.aliases):
+        if not isinstance(name, str) or not 0 < len(name) <= _NAME:
+            yield f"a receiver's name is a text of 1 to {_NAME} characters, not {name!r:.40}."
     if not isinstance(receiver.queue, str) or not 0 < len(receiver.queue) <= _QUEUE:
         yield f"queue={receiver.queue!r} must be the name of a queue, of 1 to {_QUEUE} characters."
+
+
+def _problems(receiver: Receiver) -> Iterator[str]:
+    for option in ("atomic", "many", "raw"):
+        if not isinstance(given := getattr(receiver, option), bool):
+            yield f"{option}={given!r} must be True or False."
     if not isinstance(receiver.retry, Backoff):
         yield f"retry={receiver.retry!r} must be a Backoff: retry=Backoff(tries=5)."
     if not _is_whole(receiver.batch) or receiver.batch < 1:
@@ -106,12 +118,15 @@ def _problems(receiver: Receiver) -> Iterator[str]:
         yield f"batch={receiver.batch!r}: a message carries at most {MOST_EVENTS} events."
     if receiver.missing not in ("skip", "retry", "none"):
         yield f"missing={receiver.missing!r} is none of 'skip', 'retry', 'none'."
-    limit = receiver.time_limit
-    if limit is not None and (not isinstance(limit, (int, float)) or isinstance(limit, bool) or limit <= 0):
-        yield f"time_limit={limit!r} must be a number of seconds above 0, or None."
+    if receiver.time_limit is not None and not _is_duration(receiver.time_limit):
+        yield f"time_limit={receiver.time_limit!r} must be a number of seconds above 0, or None."
     for error in receiver.give_up_on:
         if not (isinstance(error, type) and issubclass(error, BaseException)):
             yield f"give_up_on holds {error!r}, which is no exception class: give_up_on=(ValueError,)."
+
+
+def _is_duration(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf
 
 
 def _is_whole(value: object) -> bool:

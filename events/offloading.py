@@ -64,7 +64,7 @@ class Offload:
 
         def decorate(function: F) -> F:
             receiver = Receiver(
-                name=name or eligible.dotted_path(function),
+                name=eligible.dotted_path(function) if name is None else name,
                 function=eligible.check_function(function, many=many),
                 queue=queue,
                 aliases=renamed,

@@ -269,6 +269,8 @@ def _check_declaration(name: object, version: object, use_caching: object) -> No
                 f"Event({name!r}): {option}={value!r} must be {kind.__name__}. "
                 f"A field of that name is declared by fields={{{option!r}: …}}."
             )
+    if isinstance(version, int) and version < 1:
+        raise InvalidEvent(f"Event({name!r}): version={version}: versions are counted from 1.")
 
 
 def _listed(fields: dict[str, Any]) -> str:

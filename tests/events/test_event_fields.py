@@ -250,6 +250,12 @@ def test_declared__name_like_one_of_djangos() -> None:
         Event("django.core.signals.request_started")
 
 
+def test_declared__version_that_is_none() -> None:
+    with pytest.raises(InvalidEvent) as caught:
+        Event("shop.early", version=0)
+    assert str(caught.value) == "Event('shop.early'): version=0: versions are counted from 1."
+
+
 @pytest.mark.parametrize("option", ["version", "use_caching"])
 def test_declared__field_that_is_named_like_an_option(option: str) -> None:
     with pytest.raises(

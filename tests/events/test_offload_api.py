@@ -51,6 +51,14 @@ def of_many_and_more(occurrences: Any, instance: Any) -> None: ...
 def of_nothing() -> None: ...
 
 
+def yielding(sender: Any, **kwargs: Any) -> Any:
+    yield
+
+
+async def yielding_async(sender: Any, **kwargs: Any) -> Any:
+    yield
+
+
 class Shop:
     def method(self, sender: Any, **kwargs: Any) -> None: ...
 
@@ -262,6 +270,11 @@ def line_of(function: Any) -> str:
         ({"retry": 5}, "retry=5 must be a Backoff: retry=Backoff(tries=5)."),
         ({"time_limit": 0}, "time_limit=0 must be a number of seconds above 0, or None."),
         ({"time_limit": "1m"}, "time_limit='1m' must be a number of seconds above 0, or None."),
+        ({"time_limit": float("nan")}, "time_limit=nan must be a number of seconds above 0, or None."),
+        ({"time_limit": float("inf")}, "time_limit=inf must be a number of seconds above 0, or None."),
+        ({"atomic": "no"}, "atomic='no' must be True or False."),
+        ({"many": "yes"}, "many='yes' must be True or False."),
+        ({"raw": 0}, "raw=0 must be True or False."),
         ({"queue": ""}, "queue='' must be the name of a queue, of 1 to 100 characters."),
         ({"queue": None}, "queue=None must be the name of a queue, of 1 to 100 characters."),
         (
@@ -275,8 +288,21 @@ def test_refused__option(options: dict[str, Any], message: str) -> None:
     assert refused(receive, **options) == f"'{HERE}.receive': {message}"
 
 
-def test_refused__name_too_long_for_its_column() -> None:
-    assert refused(receive, name="x" * 201).endswith("a receiver's name has 1 to 200 characters.")
+@pytest.mark.parametrize("name", ["", "x" * 201, 5])
+def test_refused__name_that_fits_no_column(name: Any) -> None:
+    rule = f"a receiver's name is a text of 1 to 200 characters, not {name!r:.40}."
+    assert refused(receive, name=name) == f"{name!r}: {rule}"
+
+
+def test_refused__alias_that_fits_no_column() -> None:
+    assert refused(receive, aliases=("x" * 201,)).endswith(f"not {'x' * 201!r:.40}.")
+
+
+@pytest.mark.parametrize("function", [yielding, yielding_async])
+def test_refused__generator(function: Any) -> None:
+    assert refused(function) == (
+        f"{HERE}.{function.__name__}: a generator can't be offloaded: calling it runs nothing. Take out the yield."
+    )
 
 
 @pytest.mark.parametrize("option", ["aliases", "track"])
@@ -336,13 +362,18 @@ def test_refused__tracking_without_a_model() -> None:
         {"limit": -1},
         {"jitter": 1},
         {"jitter": -0.1},
+        {"tries": True},
+        {"first": "1"},
+        {"first": float("inf")},
+        {"limit": float("nan")},
+        {"factor": None},
     ],
 )
-def test_backoff__refuses_what_makes_no_sense(given: dict[str, float]) -> None:
+def test_backoff__refuses_what_makes_no_sense(given: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="a whole number of tries >= 1, first >= 0") as caught:
-        Backoff(**given)  # type: ignore[arg-type]  # any of its numbers
+        Backoff(**given)
     [(name, value)] = given.items()
-    assert f"{name}={value}" in str(caught.value)
+    assert f"{name}={value!r}" in str(caught.value)
 
 
 # What can be offloaded
