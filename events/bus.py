@@ -21,7 +21,7 @@ from django.dispatch import Signal
 from events import fixtures
 from events.capture import Captured, capture
 from events.conf import settings
-from events.context import cause, is_muted
+from events.context import cause, is_muted, traceparent
 from events.databases import outbox_for
 from events.envelope import Envelope, encode
 from events.fast_path import fast_path
@@ -174,7 +174,7 @@ def _envelope(id: UUID, captured: Captured, correlation_id: UUID, signal: Signal
             schemaversion=getattr(signal, "version", 1),
             correlationid=text if correlation_id is id else str(correlation_id),
             causationid=str(source.event_id) if source else msgspec.UNSET,
-            traceparent=source.traceparent if source and source.traceparent else msgspec.UNSET,
+            traceparent=traceparent() or msgspec.UNSET,
             data=captured.data,
         )
     )

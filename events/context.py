@@ -1,7 +1,8 @@
-"""What surrounds an emission: whether the bus is muted here, and which event caused it."""
+"""What surrounds an emission: whether the bus is muted here, which event caused it, and the trace it belongs to."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -15,11 +16,14 @@ class Cause:
 
     event_id: UUID
     correlation_id: UUID
-    traceparent: str | None = None
 
 
 cause: ContextVar[Cause | None] = ContextVar("events.cause", default=None)
 _muted: ContextVar[bool] = ContextVar("events.muted", default=False)
+_trace: ContextVar[str | None] = ContextVar("events.trace", default=None)
+
+# W3C Trace Context: version, trace, parent and flags; ids of nothing but zeros are none.
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 @contextmanager
@@ -43,3 +47,17 @@ def caused_by(handled: Cause) -> Iterator[None]:
         yield
     finally:
         cause.reset(token)
+
+
+@contextmanager
+def traced(parent: str | None) -> Iterator[None]:
+    """What is emitted within it carries `parent` as its `traceparent`; a text that is none is left out."""
+    token = _trace.set(parent if parent and _TRACEPARENT.fullmatch(parent) else None)
+    try:
+        yield
+    finally:
+        _trace.reset(token)
+
+
+def traceparent() -> str | None:
+    return _trace.get()

@@ -122,6 +122,7 @@ def _event(name: str, item: Item, envelope: Envelope, arguments: Any, using: str
         receiver=name,
         attempt=item.attempt,
         version=envelope.schemaversion,
+        traceparent=envelope.traceparent or None,
         changes=changes,
         withheld=(*data.get("withheld", ()), *unfit),
         using=using,

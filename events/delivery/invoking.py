@@ -11,7 +11,7 @@ from billiard.common import terminate_handler_fired
 from celery.exceptions import WorkerShutdown, WorkerTerminate
 from django.db import connections
 
-from events.context import Cause, caused_by
+from events.context import Cause, caused_by, traced
 from events.delivery.memory import let_go
 from events.delivery.occurrence import Occurrence
 from events.delivery.resetting import is_in_transaction
@@ -30,7 +30,7 @@ def invoke(receiver: Receiver, occurrences: Sequence[Occurrence]) -> None:
         _call(receiver, list(occurrences))
         return
     source = Cause(event_id=first.id, correlation_id=first.correlation_id)
-    with caused_by(source):
+    with caused_by(source), traced(first.traceparent):
         if receiver.many:
             _call(receiver, list(occurrences))
         else:

@@ -29,6 +29,8 @@ class DeliveredEvent:
     # Times it was sent; 0 is the emitter's own message.
     attempt: int
     version: int = 1
+    # W3C Trace Context, of the request or the event that it was emitted in.
+    traceparent: str | None = None
     # Field → (before, after), of the fields named in offload(track=…).
     changes: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
     # Names of arguments and fields that did not travel.
