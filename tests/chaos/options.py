@@ -16,7 +16,8 @@ _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 EPILOG = """\
 Each option has a variable of the same name, for `make chaos`: CHAOS_MINUTES, CHAOS_SEED, CHAOS_EVENTS, CHAOS_DATABASE,
-CHAOS_BROKER, CHAOS_FAULTS, CHAOS_EMPTY_BROKER; DATABASE_URL and BROKER_URL are --database-url and --broker-url.
+CHAOS_BROKER, CHAOS_FAULTS, CHAOS_TOGETHER, CHAOS_LAPS, CHAOS_PACE, CHAOS_EMPTY_BROKER;
+DATABASE_URL and BROKER_URL are --database-url and --broker-url.
 Exit code: 0 all well, 1 something was lost, doubled, late or unexpected, 2 the run could not be made.
 See docs/chaos.md."""
 
@@ -38,6 +39,10 @@ class Options:
     broker: str
     broker_url: str
     faults: tuple[str, ...]
+    # Faults that share a round; 0: as the minutes say.
+    together: int
+    # The run goes on until each fault has struck so often, whatever the minutes.
+    laps: int
     webs: int
     workers: int
     # Seconds between two transactions of a web process.
@@ -59,6 +64,8 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str]) -> Options:
         broker=given.broker,
         broker_url=given.broker_url,
         faults=tuple(name for name in given.faults.split(",") if name),
+        together=given.together,
+        laps=given.laps,
         webs=given.webs,
         workers=given.workers,
         pace=given.pace,
@@ -102,6 +109,18 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         default=environ.get("CHAOS_FAULTS", ""),
         help="only these: names, with commas; `list` lists",
     )
+    add(
+        "--together",
+        type=int,
+        default=environ.get("CHAOS_TOGETHER") or 0,
+        help="faults that share a round, and so the wait for recovery (by the minutes: 1 to 3)",
+    )
+    add(
+        "--laps",
+        type=int,
+        default=environ.get("CHAOS_LAPS") or 0,
+        help="and until each fault has struck so often",
+    )
     add("--webs", type=int, default=2, help="web processes (2)")
     add("--workers", type=int, default=2, help="workers of two processes each (2)")
     add("--pace", type=float, default=environ.get("CHAOS_PACE") or 0.05, help="seconds between transactions")
@@ -135,3 +154,5 @@ def _assert_local(options: Options) -> None:
         raise Unusable("BROKER_URL has to be redis://…: the faults speak its language.")
     if min(options.webs, options.workers) < 1 or options.minutes <= 0:
         raise Unusable("At least one web process, one worker, and some time are needed.")
+    if min(options.together, options.laps) < 0:
+        raise Unusable("Faults in a round, and laps, are counted from 1; 0 leaves it to the minutes.")

@@ -38,10 +38,14 @@ class Round:
         return " + ".join(strike.fault for strike in self.strikes) or "none"
 
 
-def rounds(seed: str, faults: Sequence[str], minutes: float) -> Iterator[Round]:
+def size_of_round(minutes: float) -> int:
+    """How many faults share one where nobody says it."""
+    return 2 if minutes < _SHORTEST else _TOGETHER if minutes < _SHORT else 1
+
+
+def rounds(seed: str, faults: Sequence[str], together: int) -> Iterator[Round]:
     """Without end: one in peace, then every fault once, in an order of the seed; then again, in another."""
     yield _round(0, [], seed)
-    together = 2 if minutes < _SHORTEST else _TOGETHER if minutes < _SHORT else 1
     numbers = count(1)
     for lap in count():
         random = Random(f"{seed}/{lap}")

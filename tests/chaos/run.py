@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from random import Random
 from tests.chaos import ledger, moments
 from tests.chaos.faults import FAULTS
 from tests.chaos.options import Options, Unusable
-from tests.chaos.plan import Round, rounds
+from tests.chaos.plan import Round, rounds, size_of_round
 from tests.chaos.report import LIMIT, Result, header, line
 from tests.chaos.stage import Stage, patiently
 
@@ -30,10 +31,11 @@ class Run:
         self.faults = faults
         self.started = started
         self.results: list[Result] = []
+        self.together = options.together or size_of_round(options.minutes)
 
     def rounds(self) -> None:
         self.stage.say(header())
-        for planned in rounds(self.options.seed, self.faults, self.options.minutes):
+        for planned in rounds(self.options.seed, self.faults, self.together):
             if self._is_over():
                 return
             result = self._round(planned)
@@ -46,7 +48,9 @@ class Run:
                 raise Unusable("Even in peace something went wrong: no fault was tried.")
 
     def _is_over(self) -> bool:
-        if len(self.results) < 2:
+        in_a_lap = math.ceil(len(self.faults) / self.together)
+        # The first was in peace.
+        if len(self.results) <= max(1, self.options.laps * in_a_lap):
             return False
         if sum(result.events for result in self.results) < self.options.events:
             return False

@@ -19,6 +19,14 @@ def test_options__variables_are_read_and_arguments_win() -> None:
     assert (chosen.minutes, chosen.seed, chosen.database) == (2, "7", "postgresql")
 
 
+def test_options__how_many_faults_share_a_round_and_how_often_each_strikes() -> None:
+    assert (options().together, options().laps) == (0, 0)
+    chosen = options(CHAOS_TOGETHER="5", CHAOS_LAPS="1")
+    assert (chosen.together, chosen.laps) == (5, 1)
+    with pytest.raises(Unusable, match="counted from 1"):
+        options("--together=-1")
+
+
 def test_options__an_empty_variable_is_none() -> None:
     chosen = options(CHAOS_MINUTES="", CHAOS_SEED="", CHAOS_EVENTS="", DATABASE_URL="", BROKER_URL="")
     assert (chosen.minutes, chosen.events) == (5, 0)

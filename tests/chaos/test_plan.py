@@ -8,11 +8,11 @@ from random import Random
 from events.crashpoints import NAMES
 from tests.chaos.faults import FAULTS
 from tests.chaos.faults.crashing import KINDS, reached_by
-from tests.chaos.plan import Round, rounds
+from tests.chaos.plan import Round, rounds, size_of_round
 
 
 def plan(seed: str, minutes: float = 5, number: int = 60) -> list[Round]:
-    return list(islice(rounds(seed, list(FAULTS), minutes), number))
+    return list(islice(rounds(seed, list(FAULTS), size_of_round(minutes)), number))
 
 
 def names(planned: list[Round]) -> list[str]:
