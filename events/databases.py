@@ -20,8 +20,17 @@ def outbox_aliases() -> tuple[str, ...]:
 
 
 def _is_primary(alias: str) -> bool:
-    mirror = connections[alias].settings_dict.get("TEST", {}).get("MIRROR")
-    return not mirror and router.allow_migrate_model(alias, EventRecord)
+    return not _is_replica(alias) and router.allow_migrate_model(alias, EventRecord)
+
+
+def _is_replica(alias: str) -> bool:
+    return bool(connections[alias].settings_dict.get("TEST", {}).get("MIRROR"))
+
+
+def without_outbox() -> tuple[str, ...]:
+    """The aliases that may be written to, and whose events `outbox_for` stores on the default one."""
+    having = {*outbox_aliases(), DEFAULT_DB_ALIAS}
+    return tuple(alias for alias in connections if alias not in having and not _is_replica(alias))
 
 
 @lru_cache(maxsize=64)

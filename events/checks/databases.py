@@ -8,7 +8,7 @@ from typing import Any
 from django.core import checks
 from django.db import connections
 
-from events.databases import clock_is_off, outbox_aliases
+from events.databases import clock_is_off, outbox_aliases, without_outbox
 
 
 @checks.register("offload")
@@ -19,7 +19,18 @@ def check_databases(databases: Sequence[str] | None = None, **kwargs: Any) -> li
     return [
         *(message for alias in known for message in _doubtful(alias)),
         *(message for alias in asked for message in _wrong_clock(alias)),
+        *map(_unbound, without_outbox()),
     ]
+
+
+def _unbound(alias: str) -> checks.CheckMessage:
+    return checks.Warning(
+        f"DATABASES[{alias!r}] has no outbox: what its transactions emit is stored on 'default', stays there when "
+        f"they roll back, and may be lost when they commit.",
+        hint=f"Let the routers migrate the app offload to it and name {alias!r} in EVENTS['DATABASES'], or silence "
+        f"this where nothing on it emits.",
+        id="offload.W010",
+    )
 
 
 def _doubtful(alias: str) -> Iterator[checks.CheckMessage]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import pytest
-from django.db import connections
+from django.db import DEFAULT_DB_ALIAS, connections
 
 from events import offload, pauses
 
@@ -35,6 +35,9 @@ def exemplary_databases(monkeypatch: pytest.MonkeyPatch) -> None:
         if other.vendor == "sqlite":
             options = {**other.settings_dict["OPTIONS"], "transaction_mode": "IMMEDIATE"}
             monkeypatch.setitem(other.settings_dict, "OPTIONS", options)
+        if other.alias != DEFAULT_DB_ALIAS:
+            # A replica, to which nobody writes.
+            monkeypatch.setitem(other.settings_dict["TEST"], "MIRROR", DEFAULT_DB_ALIAS)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from django.conf import settings as django_settings
 from django.contrib.sessions.models import Session
 from django.core import checks
-from django.db import connection
+from django.db import connection, connections
 from django.db.models.signals import post_delete, post_save
 from django.dispatch import Signal
 from pytest_django import Settings
@@ -284,6 +284,20 @@ def test_w005__sqlite_without_immediate(monkeypatch: pytest.MonkeyPatch, options
             "DATABASES['default'] lacks transaction_mode: on SQLite two transactions that read first and write then "
             "can only fail with 'database is locked'.",
             "Set DATABASES['default']['OPTIONS']['transaction_mode'] = 'IMMEDIATE'.",
+        )
+    ]
+    assert levels() == [checks.WARNING]
+
+
+def test_w010__database_without_an_outbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(connections["other"].settings_dict["TEST"], "MIRROR", None)
+    assert messages() == [
+        (
+            "offload.W010",
+            "DATABASES['other'] has no outbox: what its transactions emit is stored on 'default', stays there when "
+            "they roll back, and may be lost when they commit.",
+            "Let the routers migrate the app offload to it and name 'other' in EVENTS['DATABASES'], or silence "
+            "this where nothing on it emits.",
         )
     ]
     assert levels() == [checks.WARNING]
