@@ -10,9 +10,11 @@ import pytest
 from django.db import transaction
 
 from events import transport
+from events.clock import after
 from events.fast_path import fast_path
 from events.models import Delivery, EventRecord, Queue, State, Worker
 from events.registry import registry
+from events.relay import lease
 from events.relay.rounds import turn
 from events.relay.workers import Workforce
 from project.dev.broker import Broker
@@ -94,6 +96,21 @@ def test_queue_that_emitters_keep_filled__the_backlog_is_fed_all_the_same(broker
     look = transport.look("default")
     assert (look.depth, look.relayed) == (WINDOW + 1, 1)
     assert not Delivery.objects.filter(state=State.WAITING).exists()
+
+
+def test_queue_that_another_relay_feeds__is_left_to_it_until_its_lease_ends(broker: Broker) -> None:
+    Worker.objects.create(pk="w", queues=["default", "audit"], receivers=registry.names(), processes=2)
+    left_to_the_relay()
+    lease.ensure("default", {"default", "audit"})
+    # Together they would overfill the window: each looks before the other's messages are there.
+    Queue.objects.update(lease_owner="another", lease_until=after(60))
+    for _ in range(3):
+        turn("default")
+    assert transport.look("default").depth == transport.look("audit").depth == 0
+    assert set(Delivery.objects.values_list("state", flat=True)) == {State.WAITING}
+    Queue.objects.update(lease_until=after(-1))
+    turn("default")
+    assert set(Delivery.objects.values_list("state", flat=True)) == {State.SENT}
 
 
 @pytest.mark.parametrize("name", ["relay.materialised", "relay.marked_sent", "relay.published"])
