@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from django.db import transaction
+from django.db import connections, transaction
 from pytest_django import Settings
 
 from events.fast_path import fast_path
@@ -40,7 +40,11 @@ def finished(using: str) -> int:
 def test_two_outboxes__each_delivers_what_was_committed_on_its_own(
     start_worker: Start, left_to_the_relay: bool
 ) -> None:
-    worker = start_worker(DJANGO_SETTINGS_MODULE="tests.processes.two_databases", TEST_OTHER_DATABASE="on")
+    worker = start_worker(
+        DJANGO_SETTINGS_MODULE="tests.processes.two_databases",
+        TEST_OTHER_DATABASE="on",
+        OTHER_DATABASE=str(connections["other"].settings_dict["NAME"]),
+    )
     wait_for(Worker.objects.using("other").exists, "a beat on the other", log=worker.log)
 
     def all_saved() -> None:
