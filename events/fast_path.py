@@ -18,7 +18,7 @@ from typing import NamedTuple
 from events import pauses, transport
 from events.breaker import Breaker
 from events.conf import settings
-from events.message import Message, inline
+from events.message import Message, inlined
 from events.outbox import Emission
 from events.registry import registry
 from events.timing import limits
@@ -156,7 +156,7 @@ def _message(name: str, queue: str, using: str, some: Sequence[Emission]) -> Mes
         queue=queue,
         using=using,
         ids=tuple(str(emission.id) for emission in some),
-        envelopes=tuple(inline(emission.envelope) for emission in some),
+        envelopes=inlined(emission.envelope for emission in some),
         attempts=(0,) * len(some),
         limits=limits(name, len(some)),
     )

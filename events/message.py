@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from uuid import UUID
@@ -15,6 +15,9 @@ from events.signing import sign, verify
 HEADER = "events"
 # Events of one message, whatever a receiver's `batch`: more are nobody's of ours, and not even looked at.
 MOST_EVENTS = 10_000
+# Envelopes of the largest size that one message carries: a relay reads all messages in the broker, and a worker's
+# parent has some in hand.
+_INLINE = 4
 
 T = TypeVar("T")
 
@@ -110,7 +113,18 @@ def named(receiver: Any, ids: Any) -> list[tuple[str, UUID]]:
         return []
 
 
-def inline(envelope: str) -> str:
-    """The envelope as a message carries it: "" where it is so large that it stays in the outbox."""
+def inlined(envelopes: Iterable[str]) -> tuple[str, ...]:
+    """The envelopes as a message carries them: "" for those that stay in the outbox, where one is large or all are."""
     # Characters, not bytes: JSON of the bus is ASCII but for text, and the limit is no border of anything.
-    return envelope if len(envelope) <= settings.MAX_INLINE_BYTES else ""
+    room = room_inline()
+    carried = []
+    for envelope in envelopes:
+        fits = len(envelope) <= min(room, settings.MAX_INLINE_BYTES)
+        carried.append(envelope if fits else "")
+        room -= len(carried[-1])
+    return tuple(carried)
+
+
+def room_inline() -> int:
+    """Characters that all envelopes of one message may have together."""
+    return _INLINE * settings.MAX_INLINE_BYTES

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models.expressions import RawSQL
@@ -27,6 +27,17 @@ UNFINISHED = (State.WAITING, State.SENT, State.RUNNING)
 IS_UNFINISHED = In(models.F("state"), [RawSQL(f"'{state}'", ()) for state in UNFINISHED])  # noqa: S611 - our own words
 IS_WAITING = Exact(models.F("state"), RawSQL(f"'{State.WAITING}'", ()))  # noqa: S611 - as above
 FINISHED = (State.DONE, State.SKIPPED, State.DEAD)
+
+
+class Size(models.Func):
+    """Of a text, in bytes; none of it is sent here, and PostgreSQL doesn't even read it."""
+
+    function = "OCTET_LENGTH"
+    output_field = models.BigIntegerField()
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        # In characters: SQLite has the other since 3.43 only.
+        return self.as_sql(compiler, connection, function="LENGTH", **context)
 
 
 class EventRecord(models.Model):

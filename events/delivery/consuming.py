@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from uuid import UUID
 
 from django.db import connections, transaction
@@ -17,11 +16,12 @@ from events.delivery.claiming import insert_known, sorted_out
 from events.delivery.decoding import Item
 from events.delivery.loose import LooseRun
 from events.delivery.memory import keep_reserve, no_memory_left
+from events.delivery.portions import portions
 from events.delivery.returning import return_newer
 from events.delivery.running import Run, Tally
 from events.delivery.versions import beyond
 from events.message import Message
-from events.models import Delivery, EventRecord, State
+from events.models import Delivery, State
 from events.registry import Receiver, registry
 
 
@@ -39,20 +39,25 @@ def consume(message: Message) -> Tally:
     if pauses.current(message.using).cover(message.receiver, message.queue):
         run.tally.elsewhere += _hold(run.claimer, items)
         return run.tally
-    items = _runnable(run, message, _with_envelopes(items, message.using))
-    if not items:
-        return run.tally
     try:
-        if message.careful:
-            run_careful(run, items[0])
-        else:
-            run.chunks(items)
+        for some in portions(items, message.using):
+            _work_off(run, message, some)
     except BaseException as error:
         run.reset()
         if isinstance(error, MemoryError):
             no_memory_left()
         raise
     return run.tally
+
+
+def _work_off(run: Run, message: Message, items: list[Item]) -> None:
+    items = _runnable(run, message, items)
+    if not items:
+        return
+    if message.careful:
+        run_careful(run, items[0])
+    else:
+        run.chunks(items)
 
 
 def _run(receiver: Receiver, message: Message) -> Run:
@@ -71,17 +76,6 @@ def _run(receiver: Receiver, message: Message) -> Run:
         careful=message.careful,
         outermost=connection.get_autocommit() and not connection.in_atomic_block,
     )
-
-
-def _with_envelopes(items: Sequence[Item], using: str) -> list[Item]:
-    """Large envelopes stayed in the outbox. One that is gone stays "", and its claim is refused."""
-    absent = [item.event_id for item in items if not item.envelope]
-    if not absent:
-        return list(items)
-    stored = dict(EventRecord.objects.using(using).filter(pk__in=absent).values_list("pk", "envelope"))
-    return [
-        item if item.envelope else replace(item, envelope=stored.get(item.event_id, "")) for item in items
-    ]
 
 
 def _runnable(run: Run, message: Message, items: list[Item]) -> list[Item]:

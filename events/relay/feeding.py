@@ -6,20 +6,24 @@ from collections.abc import Callable, Iterator, Sequence
 from uuid import UUID
 
 from django.db import connections, transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import Case, F, Q, QuerySet, TextField, Value, When
 from django.db.models.functions import Now
+from django.db.models.lookups import GreaterThan
 
 from events import pauses, transport
 from events.clock import LOOK_AFTER, after
+from events.conf import settings
 from events.crashpoints import crashpoint
 from events.delivery.by_index import TURN, by_index
-from events.message import Message, inline
-from events.models import IS_WAITING, Delivery, EventRecord, State
+from events.message import Message, inlined, room_inline
+from events.models import IS_WAITING, Delivery, EventRecord, Size, State
 from events.registry import registry
 from events.timing import limits
 
 # Events in a message of a receiver that this process hasn't imported.
 _BATCH = 100
+# Envelopes read in one statement, none of them larger than what a message carries.
+_AT_ONCE = 100
 
 
 Publish = Callable[[Sequence[Message]], None]
@@ -107,18 +111,28 @@ def _mark_sent(using: str, rows: Sequence[Delivery]) -> None:
 
 def _message(using: str, queue: str, receiver: str, rows: Sequence[Delivery]) -> Message:
     rows = sorted(rows, key=lambda row: row.event_id)
-    envelopes = _envelopes(using, [row.event_id for row in rows])
     return Message(
         receiver=receiver,
         queue=queue,
         using=using,
         ids=tuple(str(row.event_id) for row in rows),
-        envelopes=tuple(inline(envelopes.get(row.event_id, "")) for row in rows),
+        envelopes=_envelopes(using, [row.event_id for row in rows]),
         attempts=tuple(row.attempt + 1 for row in rows),
         careful=rows[0].careful,
         limits=limits(receiver, len(rows)),
     )
 
 
-def _envelopes(using: str, ids: Sequence[UUID]) -> dict[UUID, str]:
-    return dict(EventRecord.objects.using(using).filter(pk__in=ids).values_list("pk", "envelope"))
+def _envelopes(using: str, ids: Sequence[UUID]) -> tuple[str, ...]:
+    """Only what the message will carry is read: a thousand large ones are more than a process holds."""
+    is_large = GreaterThan(Size("envelope"), settings.MAX_INLINE_BYTES)
+    small = Case(When(is_large, then=Value("")), default="envelope", output_field=TextField())
+    found: dict[UUID, str] = {}
+    room = room_inline()
+    for start in range(0, len(ids), _AT_ONCE):
+        if room > 0:
+            rows = EventRecord.objects.using(using).filter(pk__in=ids[start : start + _AT_ONCE])
+            some = dict(rows.values_list("pk", small))
+            room -= sum(map(len, some.values()))
+            found |= some
+    return inlined(found.get(id, "") for id in ids)

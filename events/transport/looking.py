@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from events.message import HEADER
 from events.transport.connecting import producer
 from events.transport.publishing import PATIENT
+
+# Messages read in one round trip: all of them together may be large.
+_AT_ONCE = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,12 +33,23 @@ def look(queue: str, timeout: float = PATIENT) -> Look:
             return Look(depth=depth, relayed=depth, ids=None)
         # kombu's prefixing client doesn't know LRANGE: the key is spelled out.
         key = f"{channel.global_keyprefix}{channel._q_for_pri(queue, 0)}"
-        headers = [_header(raw) for raw in channel.client.lrange(key, 0, -1)]
+        headers = [_header(raw) for raw in _messages(channel.client, key)]
     return Look(
         depth=len(headers),
         relayed=sum(any(header.get("attempts", ())) for header in headers),
         ids=frozenset(pair for header in headers for pair in _deliveries(header)),
     )
+
+
+def _messages(client: Any, key: str) -> Iterator[bytes]:
+    """A few at a time, from where they are put to where they are taken.
+
+    So none is overlooked that stays: one that is put meanwhile only pushes on those that are still to be read.
+    """
+    start = 0
+    while some := client.lrange(key, start, start + _AT_ONCE - 1):
+        yield from some
+        start += len(some)
 
 
 def depth(queue: str, timeout: float) -> int:

@@ -12,7 +12,7 @@ import pytest
 from pytest_django import Settings
 
 from events.exceptions import Refused
-from events.message import MOST_EVENTS, Message, inline, named
+from events.message import MOST_EVENTS, Message, inlined, named
 from events.signing import sign, verify
 
 Header = dict[str, Any]
@@ -247,7 +247,15 @@ def test_sign__is_not_what_another_use_of_the_key_makes() -> None:
     assert not verify(Signer(sep=":").signature("a"), "a")
 
 
-def test_inline__large_envelope_stays_in_the_outbox(settings: Settings) -> None:
+def test_inlined__large_envelope_stays_in_the_outbox(settings: Settings) -> None:
     settings.EVENTS = {**settings.EVENTS, "MAX_INLINE_BYTES": 10}
-    assert inline("x" * 10) == "x" * 10
-    assert inline("x" * 11) == ""
+    assert inlined(["x" * 10, "x" * 11]) == ("x" * 10, "")
+
+
+def test_inlined__all_together_are_bounded_however_many_there_are(settings: Settings) -> None:
+    settings.EVENTS = {**settings.EVENTS, "MAX_INLINE_BYTES": 10}
+    carried = inlined(["x" * 9] * 1000)
+    assert "".join(carried) == "x" * 9 * 4
+    assert len(carried) == 1000
+    # A smaller one may have room still.
+    assert inlined(["x" * 9] * 5 + ["x"])[-2:] == ("", "x")

@@ -23,6 +23,12 @@ class SafeItem(AtomicSave, Item):
         proxy = True
 
 
+class Essay(models.Model):
+    """Of any length."""
+
+    text = models.TextField()
+
+
 class Effect(models.Model):
     """One row per effect: what a receiver did, for whom. No constraint: a second one must show."""
 

@@ -11,7 +11,7 @@ from django.db import IntegrityError, connection
 from django.db.models.signals import m2m_changed, post_delete, post_save
 
 from events import Backoff, Event, offload
-from tests.shop.models import Effect, Item, Unique
+from tests.shop.models import Effect, Essay, Item, Unique
 from tests.shop.signals import bought, plain, returned, told
 
 QUICK = Backoff(first=0.1, factor=1, tries=3)
@@ -56,6 +56,11 @@ def record_plain(sender: Any, event: Any, **kwargs: Any) -> None:
 @offload(told, queue="default")
 def measure_text(sender: Any, text: str, event: Any, **kwargs: Any) -> None:
     leave("measure_text", event, f"{len(text)}")
+
+
+@offload(post_save, sender=Essay, queue="default", batch=1000)
+def measure_essay(sender: Any, instance: Essay, event: Any, **kwargs: Any) -> None:
+    leave("measure_essay", event, f"{len(instance.text)}")
 
 
 @offload(bought, queue="audit", many=True, batch=10)
