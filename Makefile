@@ -15,7 +15,7 @@ STAMP := $(VENV)/.installed
 export PORT MAIL_PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test prove chaos bench-backlog bench-memory coverage lint format typecheck check readme clean
+.PHONY: help setup run demo test prove chaos bench bench-quick bench-backlog bench-memory coverage lint format typecheck check readme clean
 
 help: ## Show this list
 	@echo "Usage: make TARGET [PORT=8000] [MAIL_PORT=8025] [PYTHON=python3.12] [JOBS=3] [ARGS='-k name']"
@@ -56,6 +56,12 @@ prove: setup ## Switch each guarantee's mechanism off in a copy: the test that m
 
 chaos: setup ## Break things under load and compare a ledger; CHAOS_MINUTES, CHAOS_SEED …: see docs/chaos.md
 	@$(PY) -m tests.chaos $(ARGS)
+
+bench: setup ## Speed against Celery alone and against the peers; choose rows with ARGS: see --help
+	@$(PY) -m benchmarks $(ARGS)
+
+bench-quick: setup ## The most important rows of it in a minute, too small to be believed
+	@$(PY) -m benchmarks --rows request,bulk-save,drain-bulk,drain-single,latency --rounds 1 --scale 0.1 $(ARGS)
 
 bench-backlog: setup ## Messages that a backlog of 100,000 deliveries costs, for each needed; 10 minutes
 	@$(PY) -m benchmarks.backlog $(ARGS)

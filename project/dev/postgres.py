@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +52,8 @@ class Postgres:
     directory: Path
     port: int = field(default_factory=free_port)
     programs: Path = field(default_factory=find_programs)
+    # Besides SETTINGS, or instead of them.
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     def url(self, database: str = "library") -> str:
         return f"postgres://{USER}@{LOOPBACK}:{self.port}/{database}"
@@ -58,7 +61,8 @@ class Postgres:
     def start(self) -> None:
         if not self._cluster.exists():
             self._make()
-        options = " ".join(f"-c {name}={value or chr(39) * 2}" for name, value in SETTINGS.items())
+        settings = SETTINGS | dict(self.settings)
+        options = " ".join(f"-c {name}={value or chr(39) * 2}" for name, value in settings.items())
         # After a kill its predecessor's children may hold the shared memory for a moment.
         deadline = time.monotonic() + ANSWER_WITHIN
         while self._run(
@@ -71,7 +75,7 @@ class Postgres:
 
     def stop(self, mode: str = "immediate") -> None:
         """`smart`, `fast`, or `immediate`: as after a crash, without a checkpoint."""
-        if self._pid() is not None:
+        if self.pid is not None:
             self._run("pg_ctl", "-D", str(self._cluster), "-m", mode, "-w", "stop")
 
     def restart(self, mode: str = "immediate") -> None:
@@ -80,7 +84,7 @@ class Postgres:
 
     def kill(self) -> None:
         """All of its processes at once, like a machine that loses power."""
-        pid = self._pid()
+        pid = self.pid
         if pid is None:
             return
         # Each of its processes has a session of its own: their parent is what they have in common.
@@ -146,7 +150,8 @@ class Postgres:
                 **as_owner,
             ).returncode
 
-    def _pid(self) -> int | None:
+    @property
+    def pid(self) -> int | None:
         with suppress(OSError, ValueError, IndexError):
             return int((self._cluster / "postmaster.pid").read_text().splitlines()[0])
         return None
