@@ -182,7 +182,9 @@ def main() -> None:
     import django
 
     django.setup()
-    import project  # noqa: F401 -- Celery's app, for tasks to find
+    from django.conf import settings
+
+    import_module(settings.CELERY_MODULE)
 
     for line in sys.stdin:
         asked = json.loads(line)

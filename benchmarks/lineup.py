@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,20 +11,6 @@ ROOT = Path(__file__).resolve().parents[1]
 # The peers' packages never meet the project's.
 PEERS_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
 DATABASES = ("sqlite", "postgresql")
-
-_CELERY = (
-    "-m",
-    "celery",
-    "-A",
-    "project",
-    "worker",
-    "-Q",
-    "default",
-    "--without-mingle",
-    "--without-gossip",
-    "-l",
-    "INFO",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +21,13 @@ class Process:
     ready: str
 
 
-CELERY = Process(arguments=_CELERY, ready="ready.")
+def celery(app: str) -> Process:
+    options = ("-Q", "default", "--without-mingle", "--without-gossip", "-l", "INFO")
+    return Process(arguments=("-m", "celery", "-A", app, "worker", *options), ready="ready.")
+
+
+def django(*command: str, ready: str = "") -> Process:
+    return Process(arguments=("-m", "django", *command), ready=ready)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,13 +35,13 @@ class Subject:
     name: str
     title: str
     # All of them together are "one worker": one process that runs receivers, and what feeds it.
-    processes: tuple[Process, ...] = (CELERY,)
+    processes: tuple[Process, ...] = (celery("project"),)
     databases: tuple[str, ...] = DATABASES
     python: Path = Path(sys.executable)
-    # Packages whose versions are told.
-    packages: tuple[str, ...] = ()
-    # Deliveries a second that it can do at least, which is how long to wait; and about, on either database.
-    rates: dict[str, float] = field(default_factory=lambda: {"sqlite": 300.0, "postgresql": 150.0})
+    # The package whose version is told.
+    package: str = "celery"
+    # Deliveries a second, about, by database: how large its backlogs are made.
+    rates: Mapping[str, float] = field(default_factory=lambda: {"sqlite": 350.0, "postgresql": 150.0})
 
     @property
     def settings(self) -> str:
@@ -56,7 +49,38 @@ class Subject:
 
 
 OURS = Subject(name="ours", title="this project", rates={"sqlite": 5000.0, "postgresql": 5000.0})
-BASELINE = Subject(name="baseline", title="Celery `delay_on_commit(pk)`")
-SYNCHRONOUS = Subject(name="synchronous", title="receivers in the request", processes=())
+BASELINE = Subject(name="baseline", title="Celery, `delay_on_commit(pk)`")
+SYNCHRONOUS = Subject(name="synchronous", title="receivers in the request", processes=(), package="django")
+OUTBOX = Subject(
+    name="outbox",
+    title="django-celery-outbox",
+    processes=(
+        celery("benchmarks.subjects.outbox_celery"),
+        django("celery_outbox_relay"),
+    ),
+    databases=("postgresql",),  # its relay needs SKIP LOCKED
+    python=PEERS_PYTHON,
+    package="django-celery-outbox",
+)
+PROCRASTINATE = Subject(
+    name="procrastinate",
+    title="procrastinate",
+    processes=(django("procrastinate", "worker", "--concurrency", "1"),),
+    databases=("postgresql",),
+    python=PEERS_PYTHON,
+    package="procrastinate",
+    rates={"postgresql": 300.0},
+)
+PGPUBSUB = Subject(
+    name="pgpubsub",
+    title="django-pgpubsub",
+    processes=(django("listen", "--worker", "--recover", "--loglevel", "warning", ready="Listening for"),),
+    databases=("postgresql",),
+    python=PEERS_PYTHON,
+    package="django-pgpubsub",
+    rates={"postgresql": 3000.0},
+)
 
-SUBJECTS = {subject.name: subject for subject in (OURS, BASELINE, SYNCHRONOUS)}
+SUBJECTS = {
+    subject.name: subject for subject in (OURS, BASELINE, SYNCHRONOUS, OUTBOX, PROCRASTINATE, PGPUBSUB)
+}

@@ -23,6 +23,7 @@ __all__ = [
     "CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP",
     "CELERY_BROKER_URL",
     "CELERY_DB_REUSE_MAX",
+    "CELERY_MODULE",
     "CELERY_RESULT_BACKEND",
     "CELERY_RESULT_EXPIRES",
     "CELERY_TASK_DEFAULT_QUEUE",
@@ -43,6 +44,8 @@ INSTALLED_APPS = [
     "django_celery_results",
     "benchmarks.subjects",
 ]
+# Where the app is that its processes start with.
+CELERY_MODULE = "project"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_WORKER_CONCURRENCY = 1
