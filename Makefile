@@ -11,11 +11,14 @@ ARGS ?=
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+# The peers' packages never meet the project's.
+BENCH_VENV := .venv-bench
+BENCH_STAMP := $(BENCH_VENV)/.installed
 
 export PORT MAIL_PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test prove chaos bench bench-quick bench-backlog bench-memory coverage lint format typecheck check readme clean
+.PHONY: help setup run demo test prove chaos bench bench-quick bench-peers bench-backlog bench-memory coverage lint format typecheck check readme clean
 
 help: ## Show this list
 	@echo "Usage: make TARGET [PORT=8000] [MAIL_PORT=8025] [PYTHON=python3.12] [JOBS=3] [ARGS='-k name']"
@@ -57,11 +60,20 @@ prove: setup ## Switch each guarantee's mechanism off in a copy: the test that m
 chaos: setup ## Break things under load and compare a ledger; CHAOS_MINUTES, CHAOS_SEED …: see docs/chaos.md
 	@$(PY) -m tests.chaos $(ARGS)
 
-bench: setup ## Speed against Celery alone and against the peers; choose rows with ARGS: see --help
+bench: bench-peers ## Speed against Celery alone and against the peers, 15 minutes; choose with ARGS: see --help
 	@$(PY) -m benchmarks $(ARGS)
 
-bench-quick: setup ## The most important rows of it in a minute, too small to be believed
-	@$(PY) -m benchmarks --rows request,bulk-save,drain-bulk,drain-single,latency --rounds 1 --scale 0.1 $(ARGS)
+bench-quick: setup ## A minute of it, on SQLite against Celery alone: too little to be believed
+	@$(PY) -m benchmarks --rows request,drain-bulk,latency --databases sqlite --subjects ours,baseline \
+		--rounds 1 --scale 0.1 $(ARGS)
+
+bench-peers: setup $(BENCH_STAMP) ## Make .venv-bench, with the peers that are measured
+
+$(BENCH_STAMP): requirements/base.txt requirements/bench.txt
+	@echo "Installing into $(BENCH_VENV) ..."
+	@"$(PYTHON)" -m venv --clear $(BENCH_VENV)
+	@$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/bench.txt
+	@touch $(BENCH_STAMP)
 
 bench-backlog: setup ## Messages that a backlog of 100,000 deliveries costs, for each needed; 10 minutes
 	@$(PY) -m benchmarks.backlog $(ARGS)
@@ -89,9 +101,10 @@ check: lint typecheck ## Everything that needs no running process
 	@$(PY) manage.py check
 	@$(PY) manage.py makemigrations --check --dry-run
 
-readme: setup ## Write the table of signals in README.md anew
+readme: setup ## Write the tables of signals and of benchmarks in README.md anew
 	@$(PY) -m project.dev.readme
+	@$(PY) -m benchmarks.readme
 
 clean: ## Remove .venv, caches and all local data in var/
-	@rm -rf $(VENV) var .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage htmlcov
+	@rm -rf $(VENV) $(BENCH_VENV) var .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage htmlcov
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -6,17 +6,26 @@ All subjects have the same machine, in turn, and each a database and a broker of
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 from benchmarks.figures import BASELINE
-from benchmarks.lineup import DATABASES, SUBJECTS
+from benchmarks.lineup import DATABASES, ROOT, SUBJECTS, Subject
 from benchmarks.place import BenchmarkError
-from benchmarks.rounds import Plan, take
+from benchmarks.results import RESULTS, about, collected, figures, merged, write
+from benchmarks.rounds import Plan, Taken, take
 from benchmarks.rows.all import ROWS
 from benchmarks.table import show
+from benchmarks.versions import versions
+from project.dev.broker import BrokerError
+from project.dev.postgres import PostgresError
 
 T = TypeVar("T")
+# Where the figures of a run go that does less than it should.
+TRIAL = ROOT / "var" / "benchmarks" / "results.json"
+PEERS = "bench-peers"
 
 
 def arguments() -> argparse.Namespace:
@@ -40,6 +49,12 @@ def arguments() -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--rounds", type=int, default=3, help="of each row, subjects in turn")
     parser.add_argument("--scale", type=float, default=1.0, help="of how much each round does")
+    parser.add_argument(
+        "--json",
+        type=Path,
+        help="where the figures go, beside those that are there and were not measured again; by default "
+        f"{RESULTS.relative_to(ROOT)}, or {TRIAL.relative_to(ROOT)} of a run with a smaller scale",
+    )
     return parser.parse_args()
 
 
@@ -56,23 +71,55 @@ def usual_rows() -> str:
     return ",".join(name for name, row in ROWS.items() if row.usual)
 
 
-def main() -> None:
-    options = arguments()
+def run(options: argparse.Namespace) -> None:
+    subjects = [subject for subject in options.subjects if is_installed(subject)]
     plan = Plan(
         rows=options.rows,
         databases=options.databases,
-        subjects=options.subjects,
+        subjects=subjects,
         rounds=options.rounds,
         scale=options.scale,
     )
-    for taken in take(plan):
-        show(taken)
+    path = options.json or (RESULTS if plan.scale >= 1 else TRIAL)
+    facts = about(plan, versions(subjects))
+    taken = []
+    for one in take(plan):
+        show(one)
+        taken.append(one)
+        # After each row: who ends it early keeps what there is.
+        write(path, merged(path, collected(plan, taken, facts)))
+    print(f"\nWritten to {path}.", *verdicts(taken), sep="\n")
+
+
+def is_installed(subject: Subject) -> bool:
+    if not subject.python.exists():
+        print(f"{subject.title} is left out: `make {PEERS}` installs it.")
+    return subject.python.exists()
+
+
+def verdicts(taken: Sequence[Taken]) -> list[str]:
+    """The goals that were missed, if any."""
+    missed = [
+        f"  {f['row']} on {f['database']}: {f['title']}"
+        for one in taken
+        for f in figures(one)
+        if f["met"] is False
+    ]
+    return [f"Missed: {len(missed)}", *missed] if missed else ["All goals were met."]
+
+
+def main() -> None:
+    options = arguments()
+    began = time.monotonic()
+    try:
+        run(options)
+    except (BenchmarkError, BrokerError, PostgresError) as reason:
+        raise SystemExit(f"The benchmark did not finish: {reason}") from None
+    except KeyboardInterrupt:
+        print("\nEnded early; its processes and their data are gone.")
+        raise SystemExit(130) from None
+    print(f"{(time.monotonic() - began) / 60:.1f} minutes.")
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except BenchmarkError as reason:
-        raise SystemExit(f"The benchmark did not finish: {reason}") from None
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
+    main()

@@ -40,11 +40,16 @@ def _new(model: str, number: int) -> Any:
 
 @command
 def prepare() -> None:
-    from django.conf import settings
     from django.core.management import call_command
 
     call_command("migrate", run_syncdb=True, interactive=False, verbosity=0)
-    getattr(import_module(settings.SUBJECT), "prepare", lambda: None)()
+    _of_subject("prepare", lambda: None)()
+
+
+def _of_subject(name: str, *default: Any) -> Any:
+    from django.conf import settings
+
+    return getattr(import_module(settings.SUBJECT), name, *default)
 
 
 @command
@@ -133,6 +138,28 @@ def pace(model: str, count: int, rate: float) -> list[tuple[int, int]]:
 
 
 @command
+def call_with_data(count: int) -> None:
+    """Tasks with all of a row as arguments, as those write them who don't want to fetch it."""
+    from celery import current_app
+    from django.core.serializers import serialize
+
+    for number in range(count):
+        thing = _new("Item", number)
+        thing.pk = number + 1
+        [row] = json.loads(serialize("json", [thing]))
+        # Of no task, whose signature would have to fit: nobody takes them.
+        current_app.send_task("with_data", kwargs={"instance": row, "created": True})
+
+
+@command
+def pretend(deliveries: int) -> None:
+    """So many that are not finished and won't be: see `benchmarks.subjects.unfinished`."""
+    from benchmarks.subjects.unfinished import insert
+
+    insert(deliveries)
+
+
+@command
 def park() -> None:
     """What is in the queue goes aside, as if a worker had taken it: nobody waits behind a long queue."""
     import redis
@@ -152,11 +179,15 @@ def _broker(found: list[Any] = []) -> Any:  # noqa: B006 -- one client for the p
 
 
 @command
+def waiting() -> int | None:
+    """Deliveries that are stored and not made, of a subject that can tell."""
+    return _of_subject("waiting", lambda: None)()
+
+
+@command
 def recorded() -> int:
     """Deliveries of which the subject itself has written down that they are done."""
-    from django.conf import settings
-
-    return int(import_module(settings.SUBJECT).recorded())
+    return int(_of_subject("recorded")())
 
 
 @command
@@ -166,13 +197,6 @@ def inserted() -> tuple[int, int]:
 
     rows = Inserted.objects.all()
     return rows.count(), rows.values("receiver", "event").distinct().count()
-
-
-@command
-def versions() -> dict[str, str]:
-    from importlib.metadata import distributions
-
-    return {one.metadata["Name"].lower().replace("_", "-"): one.version for one in distributions()}
 
 
 def main() -> None:

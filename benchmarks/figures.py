@@ -38,6 +38,8 @@ class Figure:
     title: str
     unit: str
     goals: Mapping[str, Goal] = field(default_factory=dict)
+    # Its value is what the goal is about, and no ratio to the baseline.
+    is_ratio: bool = False
 
     def goal(self, database: str) -> Goal | None:
         return self.goals.get(database) or self.goals.get("")
@@ -89,8 +91,9 @@ def _ratios(values: Sequence[float], against: Sequence[float]) -> list[float]:
     return [value / other for value, other in zip(values, against, strict=False) if other]
 
 
-def verdict(goal: Goal | None, summary: Summary) -> bool | None:
-    return None if goal is None or summary.ratio is None else goal.is_met(summary.ratio)
+def verdict(figure: Figure, database: str, summary: Summary) -> bool | None:
+    goal, ratio = figure.goal(database), summary.median if figure.is_ratio else summary.ratio
+    return None if goal is None or ratio is None else goal.is_met(ratio)
 
 
 def summarise_all(figure: Figure, rounds: Mapping[str, Sequence[Mapping[str, Sample]]]) -> dict[str, Summary]:

@@ -136,7 +136,7 @@ class Stage:
         """Seconds used so far, by whom."""
         server = self.server.pid if self.server else None
         return {
-            "ours": used_by([self.agent.pid, *(process.pid for process in self.running)]),
+            "python": used_by([self.agent.pid, *(process.pid for process in self.running)]),
             "broker": used_by([self.broker.pid] if self.broker.pid else []),
             "database": used_by([server] if server else []),
         }

@@ -24,7 +24,7 @@ def lines(taken: Taken) -> list[str]:
         )
         table: list[Sequence[str]] = [HEAD]
         for subject, found in summarise_all(figure, taken.samples).items():
-            met = verdict(goal, found) if subject == OURS else None
+            met = verdict(figure, taken.database, found) if subject == OURS else None
             table.append(
                 (
                     subject,

@@ -1,5 +1,8 @@
+"""In the order in which they are measured and shown."""
+
 from __future__ import annotations
 
-from benchmarks.rows import arriving, draining, saving
+from benchmarks.rows import arriving, draining, growing, remembering, saving, spending, weighing
 
-ROWS = {row.name: row for module in (saving, draining, arriving) for row in module.ROWS}
+_MODULES = (saving, spending, draining, arriving, weighing, growing, remembering)
+ROWS = {row.name: row for module in _MODULES for row in module.ROWS}

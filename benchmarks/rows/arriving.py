@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from benchmarks.figures import Figure, Goal, Sample, percentile
+from benchmarks.ledger import RECEIVERS
 from benchmarks.rows.row import Row, some
 from benchmarks.stage import Stage
 
 RATE = 20.0
-SECONDS = 15
+SECONDS = 10
 # Events before those that count: connections are made, and what is compiled once is.
 WARM = 40
+# Deliveries a second: half of what plain Celery does in one process of this machine at rest, by `drain-single`.
+HALF = {"sqlite": 180.0, "postgresql": 75.0}
+# Nanoseconds from the last commit to when nothing may be left, where there is no backlog.
+SOON = 250_000_000
 
 
 def latency(stage: Stage, scale: float) -> Mapping[str, Sample]:
@@ -25,6 +30,33 @@ def latency(stage: Stage, scale: float) -> Mapping[str, Sample]:
         stage.check(WARM + events)
     waited = waits(stage, committed)
     return {"p50": Sample(percentile(waited, 50), waited), "p99": Sample(percentile(waited, 99))}
+
+
+def arriving(stage: Stage, scale: float) -> Mapping[str, Sample]:
+    rate = HALF[stage.database] / RECEIVERS
+    events = some(rate * SECONDS, scale, 40)
+    stage.clear()
+    with stage.worker():
+        stage.ask("pace", model="Item", count=WARM, rate=RATE)
+        stage.wait(WARM)
+        committed = stage.ask("pace", model="Item", count=events, rate=rate)
+        stage.wait(WARM + events)
+        stage.check(WARM + events)
+    waited = waits(stage, committed)
+    return {
+        "rate": Sample(kept_up(stage.ledger.starts()[WARM * RECEIVERS :], committed, rate * RECEIVERS)),
+        "p50": Sample(percentile(waited, 50), waited),
+        "p99": Sample(percentile(waited, 99)),
+    }
+
+
+def kept_up(starts: Sequence[int], committed: Sequence[tuple[int, int]], rate: float) -> float:
+    """Deliveries a second: the rate at which they came, where soon after the last not one was left to begin."""
+    first, last = committed[0][1], committed[-1][1]
+    begun = sum(start <= last + SOON for start in starts)
+    if begun == len(starts):
+        return rate
+    return min(rate, begun / (last + SOON - first) * 1e9)
 
 
 def waits(stage: Stage, committed: list[tuple[int, int]]) -> list[float]:
@@ -42,5 +74,20 @@ ROWS = (
             Figure(name="p99", title="commit to start, p99", unit="ms", goals={"": Goal(at_most=1.5)}),
         ),
         subjects=("ours", "baseline", "outbox", "procrastinate", "pgpubsub"),
+    ),
+    Row(
+        name="arrival",
+        title="single saves arriving at half of what plain Celery's worker can do",
+        measure=arriving,
+        figures=(
+            Figure(
+                name="rate",
+                title="deliveries a second without a backlog",
+                unit="/s",
+                goals={"": Goal(at_least=1)},
+            ),
+            Figure(name="p50", title="commit to start, p50", unit="ms", goals={"": Goal(at_most=1.0)}),
+            Figure(name="p99", title="commit to start, p99", unit="ms", goals={"": Goal(at_most=1.5)}),
+        ),
     ),
 )

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean, median
 
 from benchmarks.figures import BASELINE, Figure, Goal, Sample
+from benchmarks.ledger import RECEIVERS
 from benchmarks.rows.row import Row, some
 from benchmarks.stage import Stage
 
@@ -46,9 +47,9 @@ def bulk_save(stage: Stage, scale: float) -> Mapping[str, Sample]:
     for model in times:
         stage.ask("bulk", model=model, count=WARM)
     for _ in range(some(BULKS, scale)):
-        for model, found in times.items():
+        for model in times:
             stage.ask("park")
-            found += stage.ask("bulk", model=model, count=BULK)
+            times[model] += stage.ask("bulk", model=model, count=BULK)
     check(stage, WARM + len(times["Item"]) * BULK)
     return added(times["Plain"], times["Item"], 1e6)
 
@@ -68,11 +69,14 @@ def check(stage: Stage, events: int) -> None:
     if stage.subject.name == BASELINE:
         # What it published is all there is of it: draining it would only take time.
         stage.check_published(events)
-        return
-    stage.unpark()
-    with stage.worker():
-        stage.wait(events)
-        stage.check(events)
+    elif (waiting := stage.ask("waiting")) is not None:
+        if waiting != events * RECEIVERS:
+            stage.fail(f"{waiting} deliveries are stored, for {events} events")
+    else:
+        stage.unpark()
+        with stage.worker():
+            stage.wait(events)
+            stage.check(events)
 
 
 def _figures(unit: str, goal: Goal) -> tuple[Figure, ...]:

@@ -9,3 +9,9 @@ from benchmarks.subjects.tasks import connect, recorded
 __all__ = ["recorded"]
 
 connect(lambda task, pk: task.delay(pk))
+
+
+def waiting() -> int:
+    from django_celery_outbox.models import CeleryOutbox
+
+    return CeleryOutbox.objects.count()

@@ -45,3 +45,9 @@ def recorded() -> int:
     from procrastinate.contrib.django.models import ProcrastinateJob
 
     return ProcrastinateJob.objects.filter(status="succeeded").count()
+
+
+def waiting() -> int:
+    from procrastinate.contrib.django.models import ProcrastinateJob
+
+    return ProcrastinateJob.objects.filter(status="todo").count()

@@ -9,7 +9,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
-BEGIN, END = "<!-- flow: begin -->\n", "<!-- flow: end -->\n"
 
 
 def flow_table() -> str:
@@ -26,11 +25,17 @@ def flow_table() -> str:
 
 
 def with_table(text: str, table: str) -> str:
-    before, _, rest = text.partition(BEGIN)
-    _, found, after = rest.partition(END)
+    return with_part(text, "flow", table)
+
+
+def with_part(text: str, name: str, part: str) -> str:
+    """What stands between the marks of that name is replaced."""
+    begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
+    before, _, rest = text.partition(begin)
+    _, found, after = rest.partition(end)
     if not found:
-        raise SystemExit(f"README.md has lost its marks: {BEGIN.strip()} and {END.strip()}")
-    return f"{before}{BEGIN}{table}{END}{after}"
+        raise SystemExit(f"README.md has lost its marks: {begin.strip()} and {end.strip()}")
+    return f"{before}{begin}{part}{end}{after}"
 
 
 if __name__ == "__main__":
