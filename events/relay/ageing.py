@@ -1,4 +1,4 @@
-"""Rows by age, a slice at a time: what goes, goes in transactions of a fraction of a second."""
+"""Rows by age, a slice at a time: what the relay does, it does in transactions of a fraction of a second."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ _FIRST, _LEAST, _MOST = 50, 10, 900
 
 
 class Size:
-    """Rows of the next slice: as many as TARGET allows, by what deleting the last ones took."""
+    """Rows of the next slice: as many as `target` seconds allow, by what the last ones took."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, target: float = TARGET, most: int = _MOST) -> None:
         self.rows = _FIRST
+        self._target = target
+        self._most = most
 
     def learn(self, seconds: float, gone: int) -> None:
         if gone:
-            fitting = int(TARGET * gone / max(seconds, 0.001))
+            fitting = int(self._target * gone / max(seconds, 0.001))
             # At most twice as many: the next ones may be larger than those that were so fast.
-            self.rows = max(_LEAST, min(_MOST, fitting, self.rows * 2))
+            self.rows = max(_LEAST, min(self._most, fitting, self.rows * 2))
 
 
 def slices(rows: QuerySet[Any], at: str, size: Size) -> Iterator[list[Any]]:

@@ -14,7 +14,7 @@ from events.databases import outbox_aliases
 from events.forking import not_forking_relay
 from events.relay import lease
 from events.relay.pruning import Pruned, prune
-from events.relay.rounds import has_backlog, turn
+from events.relay.rounds import turn
 
 logger = logging.getLogger("events")
 
@@ -56,7 +56,7 @@ class Relay:
         more = failed = False
         for using in outbox_aliases():
             try:
-                more |= has_backlog(turn(using))
+                more |= turn(using).more
                 self._prune(using)
             except Error as error:
                 # The database is away, or another relay's lock was in the way: nothing is half done.

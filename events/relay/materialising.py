@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import defaultdict
 from uuid import UUID
 
 from django.db import OperationalError, connections, transaction
@@ -11,23 +13,39 @@ from django.db.models.functions import Now
 from events.clock import LOOK_AFTER, after
 from events.crashpoints import crashpoint
 from events.delivery.waiting import PATIENCE, is_lock_timeout, limited_waiting
-from events.models import Delivery, EventRecord, State
+from events.models import Delivery, EventRecord
+from events.relay.ageing import Size
+from events.relay.recording import Due, record
 from events.relay.workers import Pair
 
-# Events of one transaction: a lock is held for a fraction of a second.
+# Events of one transaction, at most.
 BATCH = 500
+# Seconds one may take: SQLite's writers wait for it, and so does feeding. SQLite makes each event's row anew, its
+# envelope included, so that a few large ones take as long as hundreds of others.
+_TARGET = 0.25
+
+# Alias → events of its next transaction.
+_sizes: defaultdict[str, Size] = defaultdict(lambda: Size(target=_TARGET, most=BATCH))
+
+
+def batch(using: str) -> int:
+    """How many events the next call of `materialise` examines, where as many are due."""
+    return _sizes[using].rows
 
 
 def materialise(using: str, held: frozenset[Pair]) -> int:
-    """Records for the events that are due; how many events were examined."""
+    """Records for the events that are due, a batch of them; how many events were examined."""
     try:
-        return _examined(using, held, _due(using))
+        began = time.monotonic()
+        examined = _examined(using, held, _due(using))
+        _sizes[using].learn(time.monotonic() - began, examined)
+        return examined
     except OperationalError as error:
         if not is_lock_timeout(error):
             raise
     # A claim for one of them is open, and nobody says to hold it: the others must not wait for that.
     due = EventRecord.objects.using(using).filter(next_at__lte=Now()).order_by("next_at")
-    return sum(_alone(using, held, pk) for pk in list(due.values_list("pk", flat=True)[:BATCH]))
+    return sum(_alone(using, held, pk) for pk in list(due.values_list("pk", flat=True)[: batch(using)]))
 
 
 def _alone(using: str, held: frozenset[Pair], pk: UUID) -> int:
@@ -56,39 +74,32 @@ def _examined(using: str, held: frozenset[Pair], due: QuerySet[EventRecord], pat
 
 def _due(using: str, pk: UUID | None = None) -> QuerySet[EventRecord]:
     features = connections[using].features
-    due = EventRecord.objects.using(using).filter(next_at__lte=Now()).order_by("next_at").defer("envelope")
+    due = EventRecord.objects.using(using).filter(next_at__lte=Now()).order_by("next_at")
+    due = due.only("receivers", "published")
     if pk is not None:
         due = due.filter(pk=pk)
     if features.has_select_for_update:
         # Skipping rows another relay holds: relays may run side by side.
         due = due.select_for_update(skip_locked=features.has_select_for_update_skip_locked)
-    return due[:BATCH]
+    return due[: batch(using)]
 
 
 def _record(using: str, events: list[EventRecord]) -> None:
     there = Delivery.objects.using(using).filter(event_id__in=[event.pk for event in events])
     recorded = set(there.values_list("event_id", "receiver"))
     rows = [
-        _delivery(event, name, queue)
+        _due_record(event, name, queue)
         for event in sorted(events, key=lambda event: event.pk)
         for name, queue in sorted(event.receivers.items())
         if (event.pk, name) not in recorded
     ]
-    # Here, and only here, a conflict needs no answer: the record is there, whoever made it.
-    Delivery.objects.using(using).bulk_create(rows, ignore_conflicts=True, batch_size=BATCH)
+    record(using, rows)
 
 
-def _delivery(event: EventRecord, name: str, queue: str) -> Delivery:
-    published = name in event.published
+def _due_record(event: EventRecord, name: str, queue: str) -> Due:
     # Where the emitter published all of it, it became due when it had had the time to arrive.
     wait = 0 if len(event.published) == len(event.receivers) else LOOK_AFTER
-    return Delivery(
-        event_id=event.pk,
-        receiver=name,
-        queue=queue,
-        state=State.SENT if published else State.WAITING,
-        next_at=after(wait) if published else Now(),
-    )
+    return Due(event.pk, name, queue, published=name in event.published, wait=wait)
 
 
 def _rows(using: str, ids: list[UUID]) -> QuerySet[EventRecord]:

@@ -16,7 +16,7 @@ from events.relay import lease
 from events.relay.doubt import doubt
 from events.relay.feeding import feed
 from events.relay.looking import examine
-from events.relay.materialising import BATCH, materialise
+from events.relay.materialising import batch, materialise
 from events.relay.workers import Workforce, bury_the_dead
 
 logger = logging.getLogger("events")
@@ -33,6 +33,8 @@ class Round:
     recovered: int = 0
     lost: int = 0
     messages: int = 0
+    # More events are due than it examined.
+    more: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.materialised or self.recovered or self.lost or self.messages)
@@ -42,7 +44,9 @@ def turn(using: str) -> Round:
     """One round on the outbox of `using`. Raises database errors; a broker that is away ends it early."""
     done = Round(recovered=bury_the_dead(using))
     workforce = Workforce.read(using)
+    most = batch(using)
     done.materialised = materialise(using, workforce.held())
+    done.more = done.materialised >= most
     for queue in _queues(using):
         if lease.take(using, queue) and not _serve(using, queue, done):
             # What one queue waited seconds for, the next would wait for too.
@@ -110,8 +114,3 @@ def _is_overdue(using: str, queue: str) -> bool:
     sent = Delivery.objects.using(using).filter(IS_UNFINISHED, queue=queue)
     rows = sent.filter(state__in=[State.SENT, State.RUNNING])
     return rows.filter(next_at__lt=after(-_OVERDUE)).exists()
-
-
-def has_backlog(done: Round) -> bool:
-    """Whether the next round should follow at once."""
-    return done.materialised >= BATCH

@@ -9,11 +9,13 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from events.fast_path import fast_path
-from events.models import State, Worker
+from events.models import Delivery, State, Worker
 from events.registry import registry
+from events.relay import materialising
+from events.relay.ageing import Size
 from events.relay.feeding import _due_receivers, feed
 from events.relay.looking import examine
-from events.relay.materialising import materialise
+from events.relay.materialising import batch, materialise
 from events.relay.rounds import Round, _unfinished_queues, turn
 from project.dev.broker import Broker
 from tests.events.ageing import RECEIVERS, old, store, store_many
@@ -27,7 +29,13 @@ pytestmark = [
     pytest.mark.skipif(connection.vendor == "mysql", reason="it has no partial indexes: see test_engines"),
 ]
 
-FIRST, SECOND = RECEIVERS
+
+@pytest.fixture(autouse=True)
+def batches_as_at_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(materialising._sizes, "default", Size(target=60.0, most=500))
+
+
+FIRST = next(iter(RECEIVERS))
 OWN = {"offload_event_due", "offload_delivery_due", "offload_delivery_turn"}
 
 
@@ -107,7 +115,7 @@ def test_round_with_nothing_to_do__asks_what_there_is_to_do_and_no_more(broker: 
     assert made == [*BEGINS, *EXAMINES, "SELECT offload_delivery", "SELECT offload_queue"]
 
 
-@pytest.mark.parametrize("events", [1, 50])
+@pytest.mark.parametrize("events", [1, 40])
 def test_round_that_sends_a_message__asks_as_often_however_many_are_in_it(
     events: int, broker: Broker, told_is_served: None
 ) -> None:
@@ -124,3 +132,28 @@ def test_round_that_sends_a_message__asks_as_often_however_many_are_in_it(
 @pytest.fixture
 def told_is_served() -> None:
     Worker.objects.create(id="one", queues=["default"], receivers=registry.names())
+
+
+def test_recording__makes_the_rows_that_the_model_would() -> None:
+    """Its statement is made by hand: a column that is added to the model has to be added there."""
+    store(1, next_at=old(), states=())
+    materialise("default", frozenset())
+    (made,) = Delivery.objects.filter(receiver=FIRST)
+    Delivery.objects.create(
+        event_id=made.event_id, receiver="tests.third", queue="default", state=State.WAITING
+    )
+    expected = Delivery.objects.get(receiver="tests.third")
+    apart = {"id", "receiver", "next_at"}
+    assert made.next_at is not None
+    for field in Delivery._meta.concrete_fields:
+        if field.attname not in apart:
+            assert getattr(made, field.attname) == getattr(expected, field.attname), field.attname
+
+
+def test_materialise__what_takes_long_is_done_in_smaller_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    size = Size(target=0.25, most=500)
+    monkeypatch.setitem(materialising._sizes, "default", size)
+    store(100, next_at=old(), states=())
+    assert materialise("default", frozenset()) == 50
+    size.learn(10.0, 50)
+    assert batch("default") == materialise("default", frozenset()) == 10
