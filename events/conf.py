@@ -27,6 +27,8 @@ class Settings:
     RETENTION_DAYS: float = 30.0
     # Days after which a dead letter is reported as forgotten by `manage.py events status`.
     MAX_DEAD_LETTER_AGE: float = 14.0
+    # Seconds a delivery may be due before its queue is reported as falling behind.
+    MAX_WAIT: float = 300.0
     # Whether every worker runs a relay in a thread of its own.
     RELAY: bool = True
     # Aliases with an outbox; None is every alias the routers let the bus migrate.

@@ -17,7 +17,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from events import outbox
 from events.crashpoints import crashpoint
-from events.outbox import FLUSH_CHARACTERS, FLUSH_EVERY, Emission
+from events.outbox import FLUSH_CHARACTERS, FLUSH_EVERY, LARGE, Emission, tell_large
 
 
 class FastPath(Protocol):
@@ -59,6 +59,8 @@ class Journal:
         self.pending.append(emission)
         self.unwritten += 1
         self.unwritten_characters += len(emission.envelope)
+        if len(emission.envelope) > LARGE:
+            tell_large(emission)
         if connection.in_atomic_block:
             # After a bulk's first flush there is nothing to publish: not a callable for each of its savepoints.
             if not self.flushes or not self.armed:

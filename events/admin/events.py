@@ -6,17 +6,20 @@ from uuid import UUID
 
 from django.contrib import admin
 from django.db.models import Prefetch, Q, QuerySet
+from django.db.models.functions import Left
 from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from events.admin.base import ReadOnlyAdmin
 from events.admin.filters import TypeFilter
-from events.admin.showing import EMPTY, deliveries_table, link, list_of, moment, page_of, pretty
-from events.models import Delivery, EventRecord, State
+from events.admin.showing import EMPTY, deliveries_table, link, list_of, moment, page_of, preformatted, pretty
+from events.models import Delivery, EventRecord, Size, State
 
 # Events that one caused, shown on its page.
 _CAUSED = 100
+# Bytes of an envelope that are.
+_SHOWN = 200_000
 
 
 @admin.register(EventRecord)
@@ -96,4 +99,12 @@ class EventRecordAdmin(ReadOnlyAdmin):
 
     @admin.display(description="envelope")
     def pretty_envelope(self, event: EventRecord) -> SafeString | str:
-        return pretty(event.envelope)
+        size, start = (
+            EventRecord.objects.filter(pk=event.pk)
+            .values_list(Size("envelope"), Left("envelope", _SHOWN))
+            .get()
+        )
+        if size <= _SHOWN:
+            return pretty(start)
+        # A browser is the last place for fifty megabytes.
+        return preformatted(f"{start}\n… and more: {size:,} bytes in all")

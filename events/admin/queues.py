@@ -1,25 +1,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 from django.contrib import admin, messages
 from django.db import DEFAULT_DB_ALIAS, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from events.admin.base import ReadOnlyAdmin
-from events.admin.showing import link, list_of
+from events.admin.showing import link, list_of, moment
+from events.conf import settings
 from events.models import Delivery, Queue
 from events.operations.pausing import Target, pause, resume
+from events.relay.behind import due_since
 
 
 @admin.register(Queue)
 class QueueAdmin(ReadOnlyAdmin):
-    list_display = ("name", "paused", "deliveries", "lease_owner", "lease_until")
+    list_display = ("name", "paused", "oldest_due", "deliveries", "lease_owner", "lease_until")
     ordering = ("name",)
-    fields = ("name", "paused", "deliveries", "lease_owner", "lease_until")
+    fields = ("name", "paused", "oldest_due", "deliveries", "lease_owner", "lease_until")
     actions = ("pause", "resume")
+
+    @admin.display(description="oldest delivery due since")
+    def oldest_due(self, queue: Queue) -> str:
+        since = due_since(DEFAULT_DB_ALIAS, queue.name)
+        if since is None or queue.paused:
+            return moment(since)
+        late = timezone.now() - since > timedelta(seconds=settings.MAX_WAIT)
+        return f"{moment(since)}: it falls behind" if late else moment(since)
 
     @admin.display(description="deliveries")
     def deliveries(self, queue: Queue) -> SafeString:

@@ -15,16 +15,20 @@ from django.utils import timezone
 from events import transport
 from events.conf import settings
 from events.databases import clock_is_off, outbox_aliases
-from events.models import Delivery, EventRecord, PausedReceiver, Queue, Refusal, State
+from events.models import Delivery, EventRecord, PausedReceiver, Queue, Refusal, Size, State
 from events.operations.failures import forgotten_letters
 from events.operations.unserved import unfinished_pairs
+from events.outbox import LARGE
 from events.registry import registry
+from events.relay.behind import behind
 from events.relay.workers import Workforce
 
 Level = Literal["ok", "note", "warning", "error"]
 
 # Seconds a relay may leave a due event: it looks four times a second.
 _RELAY_PATIENCE = 30
+# Events that are looked at for their size.
+_LATEST = 1_000
 
 
 class Finding(NamedTuple):
@@ -160,6 +164,27 @@ def _relay(using: str) -> Iterator[Finding]:
         yield Finding("ok", "no event is left lying by the relay")
 
 
+def _behind(using: str) -> Iterator[Finding]:
+    for late in behind(using):
+        minutes = late.waited.total_seconds() / 60
+        yield Finding(
+            "warning",
+            f"queue {late.queue!r} falls behind: its oldest delivery is due for {minutes:.0f} min",
+            f"Start more workers with -Q {late.queue}, or make its receivers faster (many=True, atomic=True).",
+        )
+
+
+def _large(using: str) -> Iterator[Finding]:
+    latest = EventRecord.objects.using(using).order_by("-pk").values_list(Size("envelope"), "type")[:_LATEST]
+    size, kind = max(latest, default=(0, ""))
+    if size > LARGE:
+        yield Finding(
+            "warning",
+            f"an event of {kind!r}, among the last {_LATEST:,}, has {size / 1e6:,.0f} MB",
+            "A worker needs several times as much to run it. Send what it takes to find the data: a row, a file.",
+        )
+
+
 def _pauses(using: str) -> Iterator[Finding]:
     queues = Queue.objects.using(using).filter(paused=True).values_list("name", flat=True)
     receivers = PausedReceiver.objects.using(using).values_list("name", flat=True)
@@ -196,4 +221,13 @@ def _refusals(using: str) -> Iterator[Finding]:
         )
 
 
-_LOOKS: tuple[Callable[[str], Iterator[Finding]], ...] = (_clock, _workers, _relay, _pauses, _dead, _refusals)
+_LOOKS: tuple[Callable[[str], Iterator[Finding]], ...] = (
+    _clock,
+    _workers,
+    _relay,
+    _behind,
+    _large,
+    _pauses,
+    _dead,
+    _refusals,
+)

@@ -15,6 +15,7 @@ from events.models import IS_UNFINISHED, Delivery, EventRecord, PausedReceiver, 
 from events.operations.failures import FailingReceiver, by_receiver
 from events.operations.pausing import known_queues
 from events.operations.unserved import Unserved, unserved
+from events.relay.behind import due_since
 from events.relay.workers import Workforce
 
 # Seconds a person waits for a broker that doesn't answer.
@@ -32,6 +33,13 @@ class QueueFigures:
     waiting: int
     sent: int
     running: int
+    # Since when the oldest delivery is due that waits to be sent; None where none is.
+    due_since: datetime | None
+
+    @property
+    def is_behind(self) -> bool:
+        late = timedelta(seconds=settings.MAX_WAIT)
+        return not self.paused and self.due_since is not None and timezone.now() - self.due_since > late
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +124,7 @@ def _queues(using: str, workforce: Workforce, depths: dict[str, int]) -> tuple[Q
             waiting=counts[name, State.WAITING],
             sent=counts[name, State.SENT],
             running=counts[name, State.RUNNING],
+            due_since=due_since(using, name),
         )
         for name in sorted(names, key=lambda name: (name not in settings.QUEUES, name))
     )

@@ -12,7 +12,7 @@ from django.db import Error, connections
 from events.conf import settings
 from events.databases import outbox_aliases
 from events.forking import not_forking_relay
-from events.relay import lease
+from events.relay import behind, lease
 from events.relay.pruning import Pruned, prune
 from events.relay.rounds import turn
 
@@ -21,6 +21,7 @@ logger = logging.getLogger("events")
 # Seconds between rounds: the latency of what the fast path left.
 EVERY = 0.25
 _AFTER_ERROR = 1.0
+_TELL_EVERY = 60.0
 _PRUNE_EVERY = 3600.0
 # A worker that is restarted every hour has to come to it too.
 _FIRST_PRUNE = 60.0
@@ -33,6 +34,7 @@ class Relay:
         self.every = every
         self._stopping = threading.Event()
         self._started = time.monotonic()
+        self._tell_at = self._started + _TELL_EVERY
         self._prune_at: dict[str, float] = {}
         self._pruning: dict[str, Iterator[Pruned]] = {}
 
@@ -54,10 +56,15 @@ class Relay:
     def _round(self) -> float:
         """Seconds until the next."""
         more = failed = False
+        tell = time.monotonic() >= self._tell_at
+        if tell:
+            self._tell_at = time.monotonic() + _TELL_EVERY
         for using in outbox_aliases():
             try:
                 more |= turn(using).more
                 self._prune(using)
+                if tell:
+                    behind.tell(using)
             except Error as error:
                 # The database is away, or another relay's lock was in the way: nothing is half done.
                 logger.warning("events.relay alias=%s error=%r remedy='again in a second'", using, error)

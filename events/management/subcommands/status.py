@@ -43,8 +43,12 @@ def _print(console: Console, found: Figures, label: str) -> None:
     if found.broker_error:
         console.line(console.style.ERROR(f"Broker   does not answer ({found.broker_error})"))
     console.line()
-    head = ("QUEUE", "IN BROKER", "PROCESSES", "WAITING", "SENT", "RUNNING", "")
+    head = ("QUEUE", "IN BROKER", "PROCESSES", "WAITING", "SENT", "RUNNING", "OLDEST DUE", "")
     console.table(head, [_row(queue) for queue in found.queues])
+    for queue in found.queues:
+        if queue.is_behind:
+            text = f"{queue.name} falls behind: its oldest delivery was due {ago(queue.due_since)}"
+            console.line(console.style.WARNING(text))
     for name in found.paused_receivers:
         console.line(console.style.WARNING(f"paused: {name}"))
     for each in found.unserved:
@@ -63,11 +67,13 @@ def _print(console: Console, found: Figures, label: str) -> None:
 def _row(queue: Any) -> tuple[object, ...]:
     depth = "?" if queue.depth is None else queue.depth
     paused = "paused" if queue.paused else ""
-    return (queue.name, depth, queue.processes, queue.waiting, queue.sent, queue.running, paused)
+    oldest = ago(queue.due_since)
+    return (queue.name, depth, queue.processes, queue.waiting, queue.sent, queue.running, oldest, paused)
 
 
 def _next(found: list[Figures]) -> str:
-    if any(each.broker_error or not each.workers or each.unserved for each in found):
+    behind = any(queue.is_behind for each in found for queue in each.queues)
+    if behind or any(each.broker_error or not each.workers or each.unserved for each in found):
         return "manage.py events doctor"
     if any(each.failing for each in found):
         return "manage.py events failed"

@@ -1,0 +1,128 @@
+"""A receiver slower than what arrives, an event larger than it should be: a person is told, wherever they look."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Iterator
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+
+from events import outbox
+from events.clock import after
+from events.fast_path import fast_path
+from events.models import Delivery, EventRecord, Queue, State
+from events.operations.diagnosing import Finding, _behind, _large
+from events.outbox import LARGE
+from events.relay import behind
+from tests.events.ageing import store
+from tests.events.operating import run
+from tests.events.plans import plans_of
+from tests.shop.signals import told
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def left_to_the_relay() -> Iterator[None]:
+    outbox._told.clear()
+    with fast_path.suspended():
+        yield
+
+
+@pytest.fixture
+def admin(client: Client) -> Client:
+    client.force_login(User.objects.create_superuser("root"))
+    return client
+
+
+def waiting(seconds: float, queue: str = "default") -> None:
+    """A delivery that is due for so long."""
+    Queue.objects.get_or_create(name=queue)
+    store(1, receivers={"tests.first": queue}, states=(State.WAITING,))
+    Delivery.objects.filter(queue=queue).update(next_at=after(-seconds))
+
+
+def test_behind__is_a_queue_whose_oldest_delivery_is_due_for_long() -> None:
+    waiting(600)
+    waiting(10, queue="audit")
+    # A retry that is not due yet waits for nobody.
+    waiting(-3600, queue="emails")
+    assert [late.queue for late in behind.behind("default")] == ["default"]
+
+
+def test_behind__a_paused_queue_is_not() -> None:
+    waiting(600)
+    Queue.objects.update(paused=True)
+    assert not list(behind.behind("default"))
+
+
+def test_relay__says_so_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    waiting(600)
+    behind.tell("default")
+    (record,) = [each for each in caplog.records if "events.behind" in each.message]
+    assert record.levelno == logging.WARNING
+    assert re.search(r"queue=default oldest_due_for=60\ds remedy=", record.message)
+
+
+def test_status__says_so() -> None:
+    waiting(600)
+    said = run("status")
+    assert "default falls behind: its oldest delivery was due 10 min ago" in said
+    assert said.splitlines()[-1] == "Next: manage.py events doctor"
+    due = {queue["name"]: queue["due_since"] for queue in json.loads(run("status", "--json"))[0]["queues"]}
+    assert due.pop("default")
+    assert not any(due.values())
+
+
+def test_doctor__says_so() -> None:
+    waiting(600)
+    (finding,) = _behind("default")
+    assert finding == Finding(
+        "warning",
+        "queue 'default' falls behind: its oldest delivery is due for 10 min",
+        "Start more workers with -Q default, or make its receivers faster (many=True, atomic=True).",
+    )
+
+
+def test_admin__says_so(admin: Client) -> None:
+    waiting(600)
+    page = admin.get(reverse("admin:offload_queue_changelist")).content.decode()
+    assert "it falls behind" in page
+
+
+def test_behind__is_found_by_the_index_of_the_unfinished() -> None:
+    waiting(600)
+    plans = plans_of(lambda: list(behind.behind("default")))
+    asked = {sql: text for sql, text in plans.items() if 'FROM "offload_delivery"' in sql}
+    assert asked
+    assert all("offload_delivery_due" in text for text in asked.values()), asked
+
+
+def test_large_event__is_told_once_for_each_type_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(2):
+        told.send(text="x" * LARGE)
+    (record,) = [each for each in caplog.records if "events.large" in each.message]
+    assert record.levelno == logging.WARNING
+    assert "type=shop.told characters=1000" in record.message
+
+
+def test_large_event__is_told_by_the_doctor() -> None:
+    told.send(text="x" * 10)
+    assert not list(_large("default"))
+    told.send(text="x" * 2 * LARGE)
+    (finding,) = _large("default")
+    assert finding.level == "warning"
+    assert finding.what == "an event of 'shop.told', among the last 1,000, has 2 MB"
+
+
+def test_large_event__its_page_shows_where_it_begins(admin: Client) -> None:
+    told.send(text="x" * 2 * LARGE)
+    event = EventRecord.objects.get(type="shop.told")
+    response = admin.get(reverse("admin:offload_eventrecord_change", args=[event.pk]))
+    assert len(response.content) < LARGE / 2
+    assert re.search(r"… and more: 2,000,\d{3} bytes in all", response.content.decode())
