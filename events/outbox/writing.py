@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,28 +11,10 @@ from events.outbox import copying
 from events.outbox.columns import NAMES, rows_of
 from events.outbox.emission import Emission
 
-logger = logging.getLogger("events")
-
 # Events, and characters of their envelopes, that a transaction keeps in memory before it writes them. And what one
 # statement holds at most, unless a single envelope is larger: MariaDB refuses one of 16 MB, and quoting doubles some.
 FLUSH_EVERY = 500
 FLUSH_CHARACTERS = 2_000_000
-# Characters of one envelope from which on it is reported.
-LARGE = 1_000_000
-
-
-def tell_large(emission: Emission) -> None:
-    """Once for each type and process."""
-    if emission.type not in _told:
-        _told.add(emission.type)
-        logger.warning(
-            "events.large type=%s characters=%d remedy='send what it takes to find the data, not the data'",
-            emission.type,
-            len(emission.envelope),
-        )
-
-
-_told: set[str] = set()
 
 
 def insert(connection: BaseDatabaseWrapper, emissions: Sequence[Emission]) -> None:

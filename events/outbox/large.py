@@ -1,0 +1,26 @@
+"""Envelopes that are too large for what an event is, told where a person looks."""
+
+from __future__ import annotations
+
+import logging
+
+from events.outbox.emission import Emission
+
+logger = logging.getLogger("events")
+
+# Characters of one envelope from which on it is reported.
+LARGE = 1_000_000
+
+
+def tell_large(emission: Emission) -> None:
+    """Once for each type and process."""
+    if emission.type not in _told:
+        _told.add(emission.type)
+        logger.warning(
+            "events.large type=%s characters=%d remedy='send what it takes to find the data, not the data'",
+            emission.type,
+            len(emission.envelope),
+        )
+
+
+_told: set[str] = set()
