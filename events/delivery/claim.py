@@ -75,14 +75,12 @@ class Claimer:
         else:
             rows = rows.filter(state=State.SENT, careful=False)
         with by_index(self.using):
-            ours = [
-                replace(wanted[row.event_id], recorded=True)
-                for row in rows
-                if row.attempt == wanted[row.event_id].attempt
-            ]
-            if ours:
-                self._rows([item.event_id for item in ours]).update(**self._begun())
-        return ours
+            found = list(rows.values_list("pk", "event_id", "attempt"))
+        known = [(pk, wanted[id]) for pk, id, attempt in found if attempt == wanted[id].attempt]
+        if known:
+            mine = Delivery.objects.using(self.using).filter(pk__in=[pk for pk, _ in known])
+            mine.update(**self._begun())
+        return [replace(item, recorded=True) for _, item in known]
 
     def _locked(self, ids: Sequence[UUID]) -> QuerySet[Delivery]:
         rows = self._rows(ids).order_by("event_id")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db import connections, transaction
@@ -90,26 +91,33 @@ def _send_some(using: str, queue: str, receiver: str, room: int, publish: Publis
     return len(groups)
 
 
-def _taken(using: str, queue: str, receiver: str) -> list[Delivery]:
+class _Taken(NamedTuple):
+    pk: int
+    event_id: UUID
+    attempt: int
+    careful: bool
+
+
+def _taken(using: str, queue: str, receiver: str) -> list[_Taken]:
     batch = registry.get(receiver).batch if receiver in registry else _BATCH
     # In an order that the index has: sorted by anything else, MySQL would lock all that is due, not a batch.
     due = _waiting(using, queue).filter(receiver=receiver, next_at__lte=Now())
-    rows = due.order_by("next_at", "pk").defer("error")
+    rows = due.order_by("next_at", "pk").values_list(*_Taken._fields)
     features = connections[using].features
     if features.has_select_for_update:
         rows = rows.select_for_update(skip_locked=features.has_select_for_update_skip_locked)
     with by_index(using, TURN):
-        return list(rows[:batch])
+        return [_Taken._make(row) for row in rows[:batch]]
 
 
-def _mark_sent(using: str, rows: Sequence[Delivery]) -> None:
+def _mark_sent(using: str, rows: Sequence[_Taken]) -> None:
     keys = [row.pk for row in rows]
     Delivery.objects.using(using).filter(pk__in=keys).update(
         state=State.SENT, attempt=F("attempt") + 1, next_at=after(LOOK_AFTER), suspect_at=None
     )
 
 
-def _message(using: str, queue: str, receiver: str, rows: Sequence[Delivery]) -> Message:
+def _message(using: str, queue: str, receiver: str, rows: Sequence[_Taken]) -> Message:
     rows = sorted(rows, key=lambda row: row.event_id)
     return Message(
         receiver=receiver,
