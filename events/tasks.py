@@ -6,6 +6,7 @@ from typing import Any
 
 from celery import Task, shared_task
 from celery.exceptions import Ignore
+from django.apps import apps
 from django.db import DEFAULT_DB_ALIAS
 
 from events.delivery.consuming import Tally, consume
@@ -30,6 +31,15 @@ class ReceiverTask(Task):  # type: ignore[misc]  # celery ships no types
     track_started = False
     # Ours are kept in the database: see events.backoff.
     max_retries = 0
+
+    @property
+    def backend(self) -> Any:
+        backend = self.app.backend
+        if not apps.is_installed("django_celery_results"):
+            return backend
+        from events.worker.results import instead_of  # noqa: PLC0415 - the package may be missing
+
+        return instead_of(backend)
 
 
 def install() -> None:

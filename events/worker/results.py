@@ -1,0 +1,74 @@
+"""One statement for a message's result, where django-celery-results asks, begins, inserts or updates, and ends.
+
+That would be the dearest part of a message of one delivery: see docs/decisions/0012-speed.md.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from django.db import connections, router
+from django_celery_results.backends import DatabaseBackend
+from django_celery_results.models import TaskResult
+
+from events.delivery.trouble import repeated
+
+_WRITTEN = (
+    *("status", "result", "traceback", "meta", "content_encoding", "content_type"),
+    *("periodic_task_name", "task_name", "task_args", "task_kwargs", "worker"),
+)
+
+
+class Results(DatabaseBackend):  # type: ignore[misc]  # celery ships no types
+    """The same rows; written without `post_save`, which nobody is told of them."""
+
+    def _store_result(
+        self,
+        task_id: str,
+        result: Any,
+        status: str,
+        traceback: Any = None,
+        request: Any = None,
+        using: str | None = None,
+    ) -> Any:
+        content_type, content_encoding, encoded = self.encode_content(result)
+        meta = {**self._get_meta_from_request(request), "children": self.current_task_children(request)}
+        row = TaskResult(
+            task_id=task_id,
+            status=status,
+            result=encoded,
+            meta=self.encode_content(meta)[2],
+            content_type=content_type,
+            content_encoding=content_encoding,
+            **{"traceback": traceback, **self._get_extended_properties(request, traceback)},
+        )
+        _write(row, using or router.db_for_write(TaskResult))
+        return encoded
+
+
+def _write(row: TaskResult, using: str) -> None:
+    # MySQL takes whatever key is unique.
+    names_the_key = connections[using].features.supports_update_conflicts_with_target
+    repeated(
+        using,
+        lambda: TaskResult.objects.using(using).bulk_create(
+            [row],
+            update_conflicts=True,
+            unique_fields=["task_id"] if names_the_key else None,
+            update_fields=[*_WRITTEN, "date_done"],
+        ),
+    )
+
+
+# The project's own → ours in its place.
+_instead: WeakKeyDictionary[Any, Results] = WeakKeyDictionary()
+
+
+def instead_of(backend: Any) -> Any:
+    """Ours for django-celery-results' own; any other as it is, one derived from that too."""
+    if type(backend) is not DatabaseBackend:
+        return backend
+    if backend not in _instead:
+        _instead[backend] = Results(app=backend.app, url=backend.url)
+    return _instead[backend]
