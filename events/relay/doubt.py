@@ -11,7 +11,7 @@ logger = logging.getLogger("events")
 
 # Seconds from a publish that failed until the broker is asked whether it would take one; doubled each time it says
 # so and the next fails even so.
-_FIRST, _LONGEST = 1.0, 30.0
+_FIRST, _LONGEST = 1.0, 15.0
 
 
 class Doubt:
