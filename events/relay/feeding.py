@@ -31,10 +31,16 @@ Publish = Callable[[Sequence[Message]], None]
 
 
 def feed(
-    using: str, queue: str, room: int, receivers: frozenset[str], publish: Publish = transport.publish
+    using: str,
+    queue: str,
+    room: int,
+    receivers: frozenset[str],
+    publish: Publish = transport.publish,
+    is_ours: Callable[[], bool] = lambda: True,
 ) -> int:
     """Send what waits and is due, at most `room` messages; how many messages.
 
+    `is_ours`: whether the queue still is; from the moment it isn't, another relay fills the room.
     Raises what the broker's client raises; what was marked as sent by then is looked for like any other.
     """
     sent = 0
@@ -42,7 +48,7 @@ def feed(
     turn = _waiting_receivers(using, queue, receivers) if room > 0 else []
     while turn:
         for receiver in list(turn):
-            if sent >= room:
+            if sent >= room or not is_ours():
                 return sent
             messages = _send_some(using, queue, receiver, room - sent, publish)
             if not messages:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from django.db.models import Q
 from django.db.models.functions import Now
 
@@ -11,6 +13,7 @@ from events.models import Queue
 
 # Seconds a lease lasts without being renewed: how long a queue waits for a relay that died.
 LEASE = 10
+RENEW = LEASE / 2
 
 
 def ensure(using: str, names: set[str]) -> None:
@@ -24,6 +27,21 @@ def take(using: str, name: str) -> bool:
     free = Q(lease_until=None) | Q(lease_until__lt=Now()) | Q(lease_owner=who())
     rows = Queue.objects.using(using).filter(free, name=name, paused=False)
     return rows.update(lease_owner=who(), lease_until=after(LEASE)) == 1
+
+
+class Lease:
+    """The one this relay has just taken: a round may last longer than it."""
+
+    def __init__(self, using: str, name: str) -> None:
+        self.using, self.name = using, name
+        self._taken = time.monotonic()
+
+    def is_ours(self) -> bool:
+        """Asked before each message; asks the database when half of it is over, and takes it anew."""
+        if time.monotonic() - self._taken < RENEW:
+            return True
+        self._taken = time.monotonic()
+        return take(self.using, self.name)
 
 
 def leave(using: str) -> None:

@@ -74,6 +74,7 @@ def _unfinished_queues(using: str) -> Iterator[str]:
 
 def _serve(using: str, queue: str, done: Round) -> bool:
     """Whether the broker answered."""
+    held = lease.Lease(using, queue)
     try:
         look = transport.look(queue)
     except Exception as error:  # noqa: BLE001 - each broker's client has errors of its own
@@ -91,16 +92,16 @@ def _serve(using: str, queue: str, done: Round) -> bool:
     if look.ids is None and look.depth and _is_overdue(using, queue):
         # So it has to become empty some time.
         room = 0
-    return not doubt.allows() or _feed(using, queue, room, workforce.receivers(queue), done)
+    return not doubt.allows() or _feed(held, room, workforce.receivers(queue), done)
 
 
-def _feed(using: str, queue: str, room: int, receivers: frozenset[str], done: Round) -> bool:
+def _feed(held: lease.Lease, room: int, receivers: frozenset[str], done: Round) -> bool:
     try:
-        sent = feed(using, queue, room, receivers)
+        sent = feed(held.using, held.name, room, receivers, is_ours=held.is_ours)
     except Error:
         raise
     except Exception as error:  # noqa: BLE001 - each broker's client has errors of its own
-        logger.warning("events.relay queue=%s error=%r remedy='looked for in 15 s'", queue, error)
+        logger.warning("events.relay queue=%s error=%r remedy='looked for in 15 s'", held.name, error)
         transport.reset()
         doubt.failed()
         return False

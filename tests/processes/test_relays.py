@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,12 @@ from django.db import transaction
 from events import transport
 from events.clock import after
 from events.fast_path import fast_path
+from events.message import Message
 from events.models import Delivery, EventRecord, Queue, State, Worker
 from events.registry import registry
 from events.relay import lease
+from events.relay.feeding import feed
+from events.relay.materialising import materialise
 from events.relay.rounds import turn
 from events.relay.workers import Workforce
 from project.dev.broker import Broker
@@ -111,6 +115,29 @@ def test_queue_that_another_relay_feeds__is_left_to_it_until_its_lease_ends(brok
     Queue.objects.update(lease_until=after(-1))
     turn("default")
     assert set(Delivery.objects.values_list("state", flat=True)) == {State.SENT}
+
+
+def test_lease_that_ends_in_the_middle_of_a_round__the_rest_is_left_to_whoever_has_it(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left_to_the_relay()
+    with fast_path.suspended():
+        for item in Item.objects.all():
+            bought.send(item=item, amount=1)
+    lease.ensure("default", {"audit"})
+    materialise("default", frozenset())
+    assert lease.take("default", "audit")
+    ours = lease.Lease("default", "audit")
+    # As in a round that takes longer than that.
+    monkeypatch.setattr(lease, "RENEW", 0.0)
+    published: list[Message] = []
+
+    def publish(messages: Sequence[Message]) -> None:
+        published.extend(messages)
+        Queue.objects.update(lease_owner="another", lease_until=after(60))
+
+    assert feed("default", "audit", 8, frozenset(registry.names()), publish, ours.is_ours) == 1
+    assert len(published) == 1
 
 
 @pytest.mark.parametrize("name", ["relay.materialised", "relay.marked_sent", "relay.published"])
