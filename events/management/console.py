@@ -56,6 +56,11 @@ class Console:
         for command in commands:
             self.line(self.style.MIGRATE_LABEL(f"Next: {command}"))
 
+    @property
+    def is_terminal(self) -> bool:
+        """Whether progress is drawn."""
+        return self._stderr.isatty()
+
     def progress(self, text: str) -> None:
         """Drawn over itself on a terminal; elsewhere a line every few seconds."""
         if self._stderr.isatty():

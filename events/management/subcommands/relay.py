@@ -10,6 +10,7 @@ from django.core.management.base import CommandError
 from events.databases import outbox_aliases
 from events.management.console import Console
 from events.management.subcommands.base import Subcommand
+from events.management.watching import Watch
 from events.relay.loop import Relay
 
 # Seconds between two looks at whether a signal has come.
@@ -20,7 +21,9 @@ class RunRelay(Subcommand):
     help: ClassVar[str] = "run a relay alone, until Ctrl-C or SIGTERM"
     description: ClassVar[str] = (
         "It publishes what the emitters left to it and what the broker lost. Every worker runs one, unless\n"
-        'EVENTS["RELAY"] is off; any number of them may run side by side.'
+        'EVENTS["RELAY"] is off; any number of them may run side by side.\n\n'
+        "With a backlog it shows, on a terminal, how far they are: events to examine, deliveries waiting for room in\n"
+        "the broker, how many fewer these become a second, and the time left; elsewhere, every 30 s, a line in the log."
     )
 
     def run(self, console: Console, **options: Any) -> None:
@@ -29,8 +32,11 @@ class RunRelay(Subcommand):
         relay.start()
         console.line(f"The relay runs on {', '.join(outbox_aliases())}. Ctrl-C stops it.")
         console.flush()
+        watch = Watch(console)
         while relay.is_alive() and not stop:
+            watch.look()
             relay.join(_EVERY)
+        console.end_progress()
         relay.relay.stop()
         relay.join()
         if relay.error is not None:

@@ -1,0 +1,128 @@
+"""A relay that wakes to a backlog says how far it is."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from django.db import connection
+
+from events.management.watching import line, pairs
+from events.models import State
+from events.operations.progress import Ahead, Progress, ahead
+from project.dev.broker import Broker
+from tests.events.ageing import old, store
+from tests.processes.conftest import PATIENCE, ROOT
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def seen(*samples: tuple[float, int, int, int]) -> Progress:
+    progress = Progress()
+    for at, events, waiting, deliveries in samples:
+        progress.add(at, Ahead(events=events, waiting=waiting, deliveries=deliveries))
+    return progress
+
+
+def test_ahead__counts_what_is_due_and_what_that_will_need() -> None:
+    store(3, next_at=old(), states=())
+    store(1, next_at=old(-1), states=())
+    for event in store(2, states=(State.WAITING, State.SENT)):
+        event.deliveries.update(next_at=old())
+    assert ahead(["default"]) == Ahead(events=3, waiting=2, deliveries=2 + 3 * 2)
+
+
+def test_progress__of_the_most_there_was() -> None:
+    progress = seen((0, 500, 0, 1000), (10, 100, 300, 500))
+    assert (progress.share, progress.rate, progress.left) == (0.5, 50, 10)
+    assert line(progress) == (
+        "[############............]  50%  100 events to examine, 300 deliveries waiting, 50/s, 10 s left"
+    )
+    assert pairs(progress) == "events_to_examine=100 deliveries_waiting=300 rate=50/s left=10s"
+
+
+def test_progress__more_arrive_than_are_sent__says_so() -> None:
+    progress = seen((0, 0, 1000, 1000), (10, 0, 2000, 2000))
+    assert progress.left is None
+    assert line(progress).endswith("2,000 deliveries waiting, growing by 100/s")
+
+
+def test_progress__first_look__knows_no_rate() -> None:
+    progress = seen((0, 10, 0, 20))
+    assert line(progress).endswith("10 events to examine, 0 deliveries waiting")
+    assert pairs(progress).endswith("rate=? left=?")
+
+
+def test_progress__rate_is_of_the_last_half_minute() -> None:
+    progress = seen((0, 0, 5000, 5000), (100, 0, 1000, 1000), (110, 0, 900, 900))
+    assert progress.rate == 10
+
+
+def test_progress__a_new_backlog_begins_anew() -> None:
+    progress = seen((0, 0, 100, 100), (1, 0, 0, 0), (2, 0, 10, 10))
+    assert progress.share == 0
+
+
+@pytest.fixture
+def backlog(broker: Broker) -> Iterator[None]:
+    """Nobody serves its receivers: the deliveries stay waiting."""
+    broker.client().flushall()
+    store(1500, next_at=old(), states=())
+    yield
+    connection.close()
+
+
+COMMAND = (sys.executable, "manage.py", "events", "relay")
+
+
+def test_relay__on_a_terminal__draws_its_progress(process_env: dict[str, str], backlog: None) -> None:
+    ours, theirs = pty.openpty()
+    relay = subprocess.Popen(COMMAND, cwd=ROOT, env=process_env, stdout=subprocess.DEVNULL, stderr=theirs)
+    os.close(theirs)
+    try:
+        drawn = read_until(ours, rb"\r\[\.{24}\].*?  (\d|,)+ events to examine, 3,000 deliveries waiting")
+        assert b"\x1b[K" in drawn
+    finally:
+        relay.send_signal(signal.SIGTERM)
+        rest = read_until(ours, rb"\Z")
+        assert relay.wait(PATIENCE) == 0, rest
+        os.close(ours)
+
+
+def read_until(terminal: int, pattern: bytes) -> bytes:
+    """Whatever is drawn until then; until the program ends, where nothing matches."""
+    drawn = b""
+    while not (pattern != rb"\Z" and re.search(pattern, drawn)):
+        try:
+            some = os.read(terminal, 4096)
+        except OSError:
+            # The other end is closed.
+            break
+        drawn += some
+    else:
+        return drawn
+    assert pattern == rb"\Z", drawn.decode()
+    return drawn
+
+
+def test_relay__elsewhere__logs_its_progress(process_env: dict[str, str], backlog: None) -> None:
+    relay = subprocess.Popen(
+        COMMAND, cwd=ROOT, env=process_env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    assert relay.stderr is not None
+    try:
+        for said in relay.stderr:
+            if "events_to_examine=" in said:
+                break
+        assert re.search(r"events_to_examine=\d+ deliveries_waiting=\d+ rate=\? left=\?", said), said
+        assert "\r" not in said
+    finally:
+        relay.send_signal(signal.SIGTERM)
+        relay.communicate(timeout=PATIENCE)
+    assert relay.returncode == 0
