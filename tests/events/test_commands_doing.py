@@ -219,3 +219,20 @@ def test_forget__dry_run__changes_nothing() -> None:
 def test_forget__no_subject__is_an_error() -> None:
     with pytest.raises(CommandError, match="'42' is no subject"):
         run("forget", "42")
+
+
+def test_forget__misspelt_model__is_an_error() -> None:
+    Item.objects.create(title="private")
+    with pytest.raises(CommandError) as caught:
+        run("forget", "library.user/1")
+    assert str(caught.value) == (
+        "No event names library.user/1, and no model is called 'library.user'. Did you mean auth.user?"
+    )
+
+
+def test_forget__model_that_is_gone__is_none_where_events_name_it() -> None:
+    Item.objects.create(title="private")
+    drain()
+    EventRecord.objects.update(subject="removed.item/1")
+    assert "1 event blanked" in run("forget", "removed.item/1")
+    assert "0 events blanked" in run("forget", "removed.item/1")

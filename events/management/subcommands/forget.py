@@ -3,6 +3,9 @@ from __future__ import annotations
 import argparse
 from typing import Any, ClassVar
 
+from django.apps import apps
+from django.core.management.base import CommandError
+
 from events.management.console import Console, plural
 from events.management.subcommands.base import Subcommand, add_database, aliases, operator
 from events.operations.forgetting import Progress, forget
@@ -17,7 +20,7 @@ class Forget(Subcommand):
         "Not looked into: texts that only mention the person, logs, and your own tables. A message that the broker\n"
         "has already keeps its copy until a worker takes it, which then doesn't run it."
     )
-    epilog: ClassVar[str] = "example:\n  manage.py events forget library.user/42"
+    epilog: ClassVar[str] = "example:\n  manage.py events forget auth.user/42"
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("subject", help="app.model/key, as events have it: library.user/42")
@@ -27,14 +30,28 @@ class Forget(Subcommand):
     def run(
         self, console: Console, *, subject: str, dry_run: bool, database: str | None, **options: Any
     ) -> None:
+        examined = 0
         for alias in aliases(database):
             total = Progress(0, 0, 0)
             for total in forget(alias, subject, by=operator(), dry_run=dry_run):
                 console.progress(f"{plural(total.forgotten, 'event')} of {total.examined:,} examined")
             console.end_progress()
+            examined += total.examined
             if dry_run:
                 console.line(f"{plural(total.forgotten, 'event')} would be blanked.")
             else:
                 stopped = plural(total.stopped, "delivery")
                 console.line(f"{plural(total.forgotten, 'event')} blanked; {stopped} ended as skipped.")
+        if not examined:
+            _assert_model(subject)
         console.next("the same without --dry-run" if dry_run else "manage.py events status")
+
+
+def _assert_model(subject: str) -> None:
+    """Nobody has heard of it: a person's data is not gone because its name was misspelt."""
+    label = subject.partition("/")[0].lower()
+    labels = {model._meta.label_lower for model in apps.get_models()}
+    if label not in labels:
+        alike = sorted(each for each in labels if each.endswith(f".{label.partition('.')[2]}"))
+        hint = f" Did you mean {' or '.join(alike)}?" if alike else ""
+        raise CommandError(f"No event names {subject}, and no model is called {label!r}.{hint}")
