@@ -14,13 +14,23 @@ from django.db.models import F, Field, Value
 from django.db.models.fields.files import FieldFile
 from django.db.models.fields.related import RelatedField
 from django.db.models.functions import Now
+from django.db.models.signals import post_save
 
 from events.serializers import plan_for
+from events.testing import Drained, drain
+from tests.events.conftest import Offloaded
 from tests.events.serializers.captured import copied, rebuilt, same, saved
 from tests.events.serializers.specimens import ASSIGNED, UNSAVED, VALUES
 from tests.zoo.models import Computed, Specimen
 
 pytestmark = pytest.mark.django_db
+
+kept: list[Specimen] = []
+
+
+def keep(sender: type[Specimen], instance: Specimen, **kwargs: Any) -> None:
+    kept.append(instance)
+
 
 FIELDS = [field.attname for field in Specimen._meta.concrete_fields if not field.primary_key]
 
@@ -107,6 +117,22 @@ def test_field__assigned_in_another_type_arrives_in_its_own(name: str) -> None:
 def test_field__none_arrives_as_none(name: str) -> None:
     arrived = saved(Specimen(**{name: None}))
     assert plain(getattr(arrived, name)) is None
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_field__arrives_at_an_offloaded_receiver(offloaded: Offloaded, name: str) -> None:
+    """The whole way: signal, outbox, consumer."""
+    offloaded(keep, post_save, sender=Specimen)
+    given = [*((value, value) for value in VALUES[name]), *ASSIGNED[name], (None, None)]
+    for value, _ in given:
+        Specimen.objects.create(**{name: value})
+    Specimen.objects.defer(name).latest("pk").save()
+    kept.clear()
+    assert drain() == Drained(done=len(given) + 1)
+    *created, updated = kept
+    for instance, (_, expected) in zip(created, given, strict=True):
+        assert same(plain(getattr(instance, name)), expected)
+    assert updated.get_deferred_fields() == {name}
 
 
 @pytest.mark.parametrize("name", FIELDS)
