@@ -115,11 +115,12 @@ def named(receiver: Any, ids: Any) -> list[tuple[str, UUID]]:
 
 def inlined(envelopes: Iterable[str]) -> tuple[str, ...]:
     """The envelopes as a message carries them: "" for those that stay in the outbox, where one is large or all are."""
-    # Characters, not bytes: JSON of the bus is ASCII but for text, and the limit is no border of anything.
-    room = room_inline()
+    # Together by characters, not bytes: JSON of the bus is ASCII but for text, and that limit is no border of anything.
+    room, limit = room_inline(), settings.MAX_INLINE_BYTES
     carried = []
     for envelope in envelopes:
-        fits = len(envelope) <= min(room, settings.MAX_INLINE_BYTES)
+        # A character has four bytes at most: nearly all are short enough to need no counting.
+        fits = len(envelope) <= room and (len(envelope) * 4 <= limit or len(envelope.encode()) <= limit)
         carried.append(envelope if fits else "")
         room -= len(carried[-1])
     return tuple(carried)

@@ -250,6 +250,8 @@ def test_sign__is_not_what_another_use_of_the_key_makes() -> None:
 def test_inlined__large_envelope_stays_in_the_outbox(settings: Settings) -> None:
     settings.EVENTS = {**settings.EVENTS, "MAX_INLINE_BYTES": 10}
     assert inlined(["x" * 10, "x" * 11]) == ("x" * 10, "")
+    # Of bytes, as the setting says: a picture of books has four.
+    assert inlined(["\N{BOOKS}\N{BOOKS}xx", "\N{BOOKS}\N{BOOKS}xxx"]) == ("\N{BOOKS}\N{BOOKS}xx", "")
 
 
 def test_inlined__all_together_are_bounded_however_many_there_are(settings: Settings) -> None:
