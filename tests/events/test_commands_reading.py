@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from io import StringIO
 from typing import Any
 
 import pytest
-from django.core.management import CommandError
+from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
@@ -51,9 +52,25 @@ def test_json__is_the_only_output(name: str, dead: list[Delivery], healthy: None
     assert json.loads(run(name, "--json"))
 
 
-@pytest.mark.parametrize("arguments", ["list", "flow", "catalog", "status", "failed", "tail --limit 1"])
-def test_end__names_the_next_command(arguments: str, dead: list[Delivery]) -> None:
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *("list", "flow", "catalog", "status", "failed", "tail --limit 1", "doctor"),
+        *("retry --all", "replay --since 1d", "pause emails", "resume emails", "prune", "forget auth.user/1"),
+    ],
+)
+def test_end__names_the_next_command(arguments: str, dead: list[Delivery], healthy: None) -> None:
     assert "Next: manage.py events" in run(*arguments.split()).splitlines()[-1]
+
+
+def test_end__of_a_trace_names_the_next_command(dead: list[Delivery]) -> None:
+    assert run("trace", str(dead[0].pk)).splitlines()[-1] == f"Next: manage.py events retry {dead[0].pk}"
+
+
+def test_end__of_a_dry_run_names_the_real_one(dead: list[Delivery]) -> None:
+    for arguments in ("replay --since 1d", "prune", "forget auth.user/1"):
+        last = run(*arguments.split(), "--dry-run").splitlines()[-1]
+        assert last == "Next: the same without --dry-run"
 
 
 def test_list__shows_receiver_queue_and_guarantee() -> None:
@@ -185,8 +202,10 @@ def test_doctor__all_well__finds_nothing() -> None:
 
 
 def test_doctor__error__ends_with_one() -> None:
+    out = StringIO()
     with broker_away(), pytest.raises(CommandError, match="2 errors"):
-        run("doctor")
+        call_command("events", "doctor", stdout=out)
+    assert out.getvalue().splitlines()[-1] == "Next: manage.py events doctor, again"
 
 
 def test_doctor__broker_away() -> None:

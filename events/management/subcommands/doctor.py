@@ -32,11 +32,12 @@ class Doctor(Subcommand):
         if json:
             console.json([finding._asdict() for finding in found])
         summary = f"{plural(counts['error'], 'error')}, {plural(counts['warning'], 'warning')}"
+        if not json and not counts["error"]:
+            console.line(f"{summary}.")
+        if not json:
+            console.next("manage.py events doctor, again" if counts["error"] else "manage.py events status")
         if counts["error"]:
             raise CommandError(f"{summary}.")
-        if not json:
-            console.line(f"{summary}.")
-            console.next("manage.py events status")
 
 
 def _print(console: Console, finding: Finding) -> None:
