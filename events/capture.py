@@ -24,6 +24,8 @@ PROCESS_BOUND = frozenset({"environ", "scope", "apps", "plan", "origin", "app_co
 # Types of most arguments of a model's own signals, which JSON has.
 _PLAIN = frozenset({bool, type(None)})
 
+UNCAPTURED = "uncaptured"
+
 _M2M_VERBS = {"post_add": "added", "post_remove": "removed", "post_clear": "cleared"}
 
 
@@ -47,9 +49,12 @@ def capture(signal: Signal, sender: object, arguments: Mapping[str, Any]) -> Cap
         withheld = ()
         kind = _framework_type(name) if _is_framework(name) else name
         subject = _first_subject(arguments)
-    data["args"], left_out = _dump_arguments(arguments, lenient=_is_framework(name))
-    if withheld or left_out:
-        data["withheld"] = [*withheld, *left_out]
+    data["args"], left_out, failed = _dump_arguments(arguments, lenient=_is_framework(name))
+    if withheld or left_out or failed:
+        data["withheld"] = [*withheld, *left_out, *failed]
+    if withheld or failed:
+        # What should have travelled: counted by events.operations.uncaptured.
+        data[UNCAPTURED] = [*withheld, *failed]
     return Captured(kind, subject[:200], data)
 
 
@@ -120,8 +125,11 @@ def _first_subject(arguments: Mapping[str, Any]) -> str:
     return subject_of(instances[-1]) if instances else ""
 
 
-def _dump_arguments(arguments: Mapping[str, Any], *, lenient: bool) -> tuple[dict[str, Any], list[str]]:
-    dumped, left_out = {}, []
+def _dump_arguments(
+    arguments: Mapping[str, Any], *, lenient: bool
+) -> tuple[dict[str, Any], list[str], list[str]]:
+    """What travels; what stays at home, as it should; what could not be captured."""
+    dumped, left_out, failed = {}, [], []
     for name, value in arguments.items():
         if is_sensitive(name) or (lenient and name in PROCESS_BOUND):
             left_out.append(name)
@@ -136,8 +144,8 @@ def _dump_arguments(arguments: Mapping[str, Any], *, lenient: bool) -> tuple[dic
                 raise
             # Whatever it is: a login must not fail because of us.
             logger.warning("events.withheld argument=%s reason=%s", name, error)
-            left_out.append(name)
-    return dumped, left_out
+            failed.append(name)
+    return dumped, left_out, failed
 
 
 def settled(value: Any) -> Any:

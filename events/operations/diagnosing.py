@@ -17,6 +17,7 @@ from events.conf import settings
 from events.databases import clock_is_off, outbox_aliases
 from events.models import Delivery, EventRecord, PausedReceiver, Queue, Refusal, Size, State
 from events.operations.failures import forgotten_letters
+from events.operations.uncaptured import EXAMINED, uncaptured
 from events.operations.unserved import unfinished_pairs
 from events.outbox import LARGE
 from events.registry import registry
@@ -221,6 +222,15 @@ def _refusals(using: str) -> Iterator[Finding]:
         )
 
 
+def _uncaptured(using: str) -> Iterator[Finding]:
+    for (kind, name), number in uncaptured(using).most_common():
+        yield Finding(
+            "warning",
+            f"{number:,} of the latest {EXAMINED:,} events lack {name!r} of {kind}, which could not be captured",
+            "The emitter's log says why: events.withheld. events.register_serializer teaches a type to travel.",
+        )
+
+
 _LOOKS: tuple[Callable[[str], Iterator[Finding]], ...] = (
     _clock,
     _workers,
@@ -230,4 +240,5 @@ _LOOKS: tuple[Callable[[str], Iterator[Finding]], ...] = (
     _pauses,
     _dead,
     _refusals,
+    _uncaptured,
 )

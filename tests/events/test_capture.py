@@ -238,6 +238,7 @@ def test_arguments__of_the_framework_that_cannot_travel_are_withheld(
     assert event.type == "django.request_started"
     assert event.arguments == {}
     assert event.envelope.data["withheld"] == ["environ"]
+    assert "uncaptured" not in event.envelope.data
     assert "planted" not in event.emission.envelope
     # Known to mean nothing elsewhere: nobody is bothered.
     assert caplog.records == []
@@ -254,7 +255,7 @@ def test_arguments__of_the_framework_never_fail_because_of_us(
 
     with captured_events() as events:
         user_logged_in.send(sender=User, request=None, user=user, device=Unheard())
-    assert events[0].envelope.data["withheld"] == ["device"]
+    assert events[0].envelope.data["withheld"] == events[0].envelope.data["uncaptured"] == ["device"]
     [record] = caplog.records
     assert record.getMessage().startswith("events.withheld argument=device reason=")
 

@@ -8,6 +8,8 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
+from django.contrib.auth.signals import user_logged_in
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
@@ -280,6 +282,21 @@ def test_doctor__old_dead_letters(dead: list[Delivery]) -> None:
     assert levels("note") == ["there are dead letters"]
     Delivery.objects.update(finished_at=timezone.now() - timedelta(days=15))
     assert levels("warning") == ["2 dead letters are older than 14 days"]
+
+
+def hear(sender: Any, **kwargs: Any) -> None: ...
+
+
+@pytest.mark.usefixtures("healthy")
+def test_doctor__what_could_not_be_captured_is_counted(offloaded: Offloaded) -> None:
+    offloaded(hear, user_logged_in)
+    user = User.objects.create(username="ann")
+    for device in (object(), object(), "one that travels"):
+        user_logged_in.send(sender=User, request=None, user=user, device=device)
+    drain()
+    assert levels("warning") == [
+        "2 of the latest 10,000 events lack 'device' of django.user_logged_in, which could not be captured"
+    ]
 
 
 @pytest.mark.usefixtures("healthy")
