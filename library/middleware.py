@@ -12,7 +12,7 @@ from library.signals import slow_request
 
 
 class RequestTimingMiddleware:
-    """Emits `library.slow_request` for a slow one. Put it first, so that its time holds that of the others.
+    """Emits `library.slow_request` for a slow one. Put it before the others, so that its time holds theirs.
 
     Here and not at `request_finished`: by then the connections to the database have been closed.
     """

@@ -63,8 +63,8 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
 ]
 MIDDLEWARE = [
-    "library.middleware.RequestTimingMiddleware",  # first: its time holds that of the others
-    "events.middleware.trace_context",
+    "events.middleware.trace_context",  # around all that emits, the next one too
+    "library.middleware.RequestTimingMiddleware",  # before the others: its time holds theirs
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -8,6 +8,7 @@ from django.db import DatabaseError, connection
 from django.test import AsyncClient, Client
 from django.urls import reverse
 
+from events.testing import captured_events
 from library.models import Book
 from library.signals import slow_request
 
@@ -23,6 +24,14 @@ def test_slow_request__is_emitted_with_the_route_and_never_the_path(
     (call,) = calls
     assert (call["method"], call["route"], call["status"]) == ("GET", "book/<slug:slug>/", 200)
     assert call["milliseconds"] > 0
+
+
+def test_slow_request__is_of_the_trace_of_its_request(settings: Any, client: Client, db: None) -> None:
+    settings.LIBRARY = ALL_ARE_SLOW
+    parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    with captured_events() as events:
+        client.get(reverse("library:catalogue"), headers={"traceparent": parent})
+    assert [event.envelope.traceparent for event in events.of(slow_request)] == [parent]
 
 
 def test_slow_request__a_quick_one_is_not(heard: Any, settings: Any, client: Client, db: None) -> None:
