@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from datetime import timedelta
 from io import StringIO
 from typing import Any
@@ -174,7 +175,7 @@ def test_status__paused_receiver__shows() -> None:
 
 
 @pytest.fixture
-def healthy(broker: Broker) -> None:
+def healthy(broker: Broker, exemplary_databases: None) -> None:
     """A worker that gives signs of life and knows everything, and a broker."""
     queues = sorted({receiver.route() for receiver in registry})
     Worker.objects.create(pk="w", queues=queues, receivers=registry.names())
@@ -185,11 +186,6 @@ def levels(*wanted: str) -> list[str]:
 
 
 def doctor() -> list[dict[str, Any]]:
-    from contextlib import suppress
-    from io import StringIO
-
-    from django.core.management import call_command
-
     out = StringIO()
     with suppress(CommandError):
         call_command("events", "doctor", "--json", stdout=out)
