@@ -7,7 +7,7 @@ import threading
 from typing import Any
 
 from celery import signals
-from django.db import close_old_connections
+from django.db import connections
 
 from events.conf import settings
 from events.delivery import time_limit
@@ -64,9 +64,17 @@ def begin(task: Any, **kwargs: Any) -> None:
     """Before Celery stores that the task has started."""
     if task.request.is_eager:
         return
-    # CELERY_DB_REUSE_MAX keeps it from doing so itself: one that the server cut would fail every message from here on.
-    close_old_connections()
+    renew_connections()
     time_limit.prepare(ours=task.name in registry)
+
+
+def renew_connections() -> None:
+    """One that the server cut would fail every message from here on: CELERY_DB_REUSE_MAX keeps Celery from closing it."""
+    for connection in connections.all(initialized_only=True):
+        if connection.settings_dict["CONN_MAX_AGE"] == 0:
+            # It means: closed after each request. How many messages one lasts, CELERY_DB_REUSE_MAX says.
+            connection.close_at = None
+        connection.close_if_unusable_or_obsolete()
 
 
 def stop(**kwargs: Any) -> None:

@@ -12,12 +12,11 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from events import outbox
 from events.clock import after
 from events.fast_path import fast_path
 from events.models import Delivery, EventRecord, Queue, State
 from events.operations.diagnosing import Finding, _behind, _large
-from events.outbox import LARGE
+from events.outbox import LARGE, large
 from events.relay import behind
 from tests.events.ageing import store
 from tests.events.operating import run
@@ -29,7 +28,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture(autouse=True)
 def left_to_the_relay() -> Iterator[None]:
-    outbox._told.clear()
+    large._told.clear()
     with fast_path.suspended():
         yield
 

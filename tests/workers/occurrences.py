@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from events.delivery.occurrence import DeliveredEvent
 from events.ids import uuid7
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keyed(DeliveredEvent):
+    key: str
+
+    @property
+    def idempotency_key(self) -> str:
+        return self.key
 
 
 def occurrence(key: str = "one", **more: Any) -> DeliveredEvent:
@@ -18,8 +28,8 @@ def occurrence(key: str = "one", **more: Any) -> DeliveredEvent:
         "time": datetime.now(UTC),
         "correlation_id": id,
         "causation_id": None,
-        "idempotency_key": key,
+        "key": key,
         "receiver": "workers.under_test",
         "attempt": 0,
     }
-    return DeliveredEvent(**values | more)
+    return Keyed(**values | more)
