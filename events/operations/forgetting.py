@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 from events.envelope import Envelope, decode, encode
 from events.models import UNFINISHED, Delivery, EventRecord, State
 from events.operations.mentions import Row
-from events.operations.slices import BATCH
+from events.operations.slices import BATCH, batches
 
 logger = logging.getLogger("events")
 
@@ -37,7 +37,7 @@ def forget(using: str, subject: str, *, by: str, dry_run: bool = False) -> Itera
     """
     row = Row.called(subject).known_to(using)
     total = Progress(0, 0, 0)
-    for events in _batches(using, row):
+    for events in batches(EventRecord.objects.using(using).filter(row.candidates())):
         ours = [event for event in events if row.is_in(event.subject, _data(event))]
         ids = [event.pk for event in ours if dry_run or not is_forgotten(event.envelope)]
         stopped = 0 if dry_run else _blank(using, ids)
@@ -50,14 +50,6 @@ def forget(using: str, subject: str, *, by: str, dry_run: bool = False) -> Itera
 def is_forgotten(envelope: str) -> bool:
     # Looked for as text first: nearly none is, and decoding them all takes long.
     return f'"{FORGOTTEN}":true' in envelope and decode(envelope).data.get(FORGOTTEN) is True
-
-
-def _batches(using: str, row: Row) -> Iterator[Sequence[EventRecord]]:
-    rows = EventRecord.objects.using(using).filter(row.candidates()).order_by("pk")
-    batch = list(rows[:BATCH])
-    while batch:
-        yield batch
-        batch = list(rows.filter(pk__gt=batch[-1].pk)[:BATCH])
 
 
 def _data(event: EventRecord) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from events.capture import dump_sender
 from events.envelope import decode
 from events.models import FINISHED, Delivery, EventRecord, State
 from events.operations.forgetting import is_forgotten
-from events.operations.slices import BATCH
+from events.operations.slices import batches
 from events.registry import Receiver, registry
 from events.signal_names import signal_name
 
@@ -70,7 +70,7 @@ def replay(
     """
     found = registry.get(receiver) if receiver is not None else None
     total = Replayed()
-    for events in _batches(past.events(using)):
+    for events in batches(past.events(using)):
         live = [event for event in events if not is_forgotten(event.envelope)]
         total.forgotten += len(events) - len(live)
         if dry_run:
@@ -83,14 +83,6 @@ def replay(
         logger.info(
             "events.replayed by=%r past=%r receiver=%s deliveries=%d", by, past, receiver, total.deliveries
         )
-
-
-def _batches(rows: QuerySet[EventRecord]) -> Iterator[Sequence[EventRecord]]:
-    # By id, which grows with time: no batch is read twice, whatever is emitted meanwhile.
-    batch = list(rows.order_by("pk")[:BATCH])
-    while batch:
-        yield batch
-        batch = list(rows.filter(pk__gt=batch[-1].pk).order_by("pk")[:BATCH])
 
 
 def _locked(using: str, events: Sequence[EventRecord]) -> list[EventRecord]:

@@ -63,6 +63,11 @@ def measure_essay(sender: Any, instance: Essay, event: Any, **kwargs: Any) -> No
     leave("measure_essay", event, f"{len(instance.text)}")
 
 
+@offload(post_save, sender=Essay, queue="default", atomic=False)
+def mail_essay(sender: Any, instance: Essay, event: Any, **kwargs: Any) -> None:
+    leave("mail_essay", event, f"{len(instance.text)}")
+
+
 @offload(bought, queue="audit", many=True, batch=10)
 def count_trades(occurrences: Any) -> None:
     for occurrence in occurrences:
