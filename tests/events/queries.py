@@ -15,6 +15,8 @@ _FORMS = (
     (r"INSERT (?:OR IGNORE )?INTO [\"`](\w+)[\"`].*", r"INSERT \1"),
     (r"UPDATE [\"`](\w+)[\"`].*", r"UPDATE \1"),
     (r"(SET LOCAL) .*", r"\1"),
+    (r"COPY \"(\w+)\".*", r"COPY \1"),
+    (r"SELECT \(STATEMENT_TIMESTAMP.*", "SELECT now"),
     (r"DELETE FROM [\"`](\w+)[\"`].*", r"DELETE \1"),
 )
 
