@@ -18,8 +18,8 @@ _FIRST, _LEAST, _MOST = 50, 10, 900
 class Size:
     """Rows of the next slice: as many as `target` seconds allow, by what the last ones took."""
 
-    def __init__(self, *, target: float = TARGET, most: int = _MOST) -> None:
-        self.rows = _FIRST
+    def __init__(self, *, target: float = TARGET, first: int = _FIRST, most: int = _MOST) -> None:
+        self.rows = first
         self._target = target
         self._most = most
 
