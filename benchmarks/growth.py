@@ -1,5 +1,6 @@
 """Cost per event behind a short backlog and a long one: what the relay and a worker do, a batch at a time, with so
-many unfinished rows in the tables. Nothing may grow with them."""
+many unfinished rows in the tables. Nothing may grow with them. (`make bench` asks what they cost others: there, they
+wait for another queue.)"""
 
 from __future__ import annotations
 
