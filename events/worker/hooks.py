@@ -69,7 +69,7 @@ def begin(task: Any, **kwargs: Any) -> None:
 
 
 def renew_connections() -> None:
-    """One that the server cut would fail every message from here on: CELERY_DB_REUSE_MAX keeps Celery from closing it."""
+    """One that the server cut would fail every message from here on; CELERY_DB_REUSE_MAX keeps Celery from it."""
     for connection in connections.all(initialized_only=True):
         if connection.settings_dict["CONN_MAX_AGE"] == 0:
             # It means: closed after each request. How many messages one lasts, CELERY_DB_REUSE_MAX says.

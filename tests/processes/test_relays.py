@@ -61,7 +61,7 @@ def test_relay_alone__sends_what_the_fast_path_left(start_worker: Start, start_r
 def test_two_relays_and_two_workers_on_one_backlog__each_effect_once_and_never_more_than_the_window(
     start_worker: Start, start_relay: StartRelay
 ) -> None:
-    count = 1500
+    count = 6000
     with fast_path.suspended():
         item = Item.objects.create(title="bought often")
         with transaction.atomic():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Callable, Iterator
 
@@ -195,6 +196,7 @@ def large(number: int) -> Message:
         queue="default",
         using="default",
         ids=(f"{number}",),
-        envelopes=("x" * 300_000,),
+        # What compression makes no smaller.
+        envelopes=(secrets.token_urlsafe(225_000),),
         attempts=(0,),
     )
