@@ -57,9 +57,12 @@ def take(plan: Plan) -> Iterator[Taken]:
 def take_row(plan: Plan, row: Row, database: str, stages: Mapping[str, Stage]) -> Taken:
     taken = Taken(row=row, database=database)
     subjects = plan.subjects_of(row, database)
+    if not subjects:
+        return taken
+    row.before([stages[subject.name] for subject in subjects], plan.scale)
     for number in range(min(plan.rounds, row.rounds)):
         # Each begins in turn.
-        turn = number % max(1, len(subjects))
+        turn = number % len(subjects)
         for subject in subjects[turn:] + subjects[:turn]:
             tell(f"{database}, {row.name}, round {number + 1}: {subject.name}")
             taken.samples[subject.name].append(row.measure(stages[subject.name], plan.scale))

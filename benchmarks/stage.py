@@ -20,7 +20,7 @@ from project.dev.broker import Broker, start_broker
 from project.dev.postgres import Postgres
 
 # Seconds in which not one delivery more is done: then none will be.
-STANDSTILL = 60.0
+PATIENCE = 60.0
 
 
 class Wrong(BenchmarkError):
@@ -38,6 +38,9 @@ class Stage:
     server: Postgres | None
     agent: subprocess.Popen[str]
     running: list[Process] = field(default_factory=list)
+    patience: float = PATIENCE
+    # Deliveries a second at which a row has saves arrive.
+    arrivals: float = 0.0
 
     def ask(self, do: str, **arguments: Any) -> Any:
         """Have the agent do it."""
@@ -100,24 +103,20 @@ class Stage:
         while (now := self.ledger.done()) < wanted:
             if now != done:
                 done, since = now, time.monotonic()
-            elif time.monotonic() - since > STANDSTILL:
-                raise Wrong(f"{self}: {wanted - now} of {wanted} deliveries did not come")
+            elif time.monotonic() - since > self.patience:
+                self.fail(f"{wanted - now} of {wanted} deliveries did not come")
             time.sleep(0.01)
 
     def check(self, events: int) -> None:
         """All deliveries were made, once each, and are recorded. Raises `Wrong`."""
         wanted = events * RECEIVERS
         try:
-            wait_for(lambda: self.ask("recorded") == wanted, "", STANDSTILL)
+            wait_for(lambda: self.ask("recorded") == wanted, "", self.patience)
         except BenchmarkError:
-            raise Wrong(
-                f"{self}: {self.ask('recorded')} of {wanted} deliveries are recorded as done"
-            ) from None
+            self.fail(f"{self.ask('recorded')} of {wanted} deliveries are recorded as done")
         count = self.ledger.count(wanted)
         if count.missing or count.repeated:
-            raise Wrong(
-                f"{self}: of {wanted} deliveries {count.missing} are missing, {count.repeated} repeated"
-            )
+            self.fail(f"of {wanted} deliveries {count.missing} are missing, {count.repeated} repeated")
 
     def check_published(self, events: int) -> None:
         """The same of messages that nobody has taken: so many, each for another receiver or row."""
@@ -125,9 +124,7 @@ class Stage:
         found = [m for key in [*client.keys("parked:*"), b"default"] for m in client.lrange(key, 0, -1)]  # type: ignore[union-attr]
         different = {(m["headers"]["task"], m["headers"]["argsrepr"]) for m in map(json.loads, found)}
         if not len(found) == len(different) == events * RECEIVERS:
-            raise Wrong(
-                f"{self}: {len(found)} messages, {len(different)} of them different, for {events} events"
-            )
+            self.fail(f"{len(found)} messages, {len(different)} of them different, for {events} events")
 
     def fail(self, reason: str) -> NoReturn:
         raise Wrong(f"{self}: {reason}")
@@ -210,8 +207,8 @@ def _agent(subject: Subject, directory: Path, environment: dict[str, str]) -> It
             # Ctrl-C is for us.
             start_new_session=True,
         )
-    try:
-        yield agent
-    finally:
-        agent.terminate()
-        agent.wait()
+    with agent:
+        try:
+            yield agent
+        finally:
+            agent.terminate()

@@ -16,10 +16,10 @@ from benchmarks.stage import Stage
 
 # 32 messages of four receivers: half of the window from which on the bus leaves events to the relay.
 PARK_EVERY = 8
-SAVES = 400
+SAVES = 300
 BLOCK = 20
 BULK = 1000
-BULKS = 3
+BULKS = 2
 WARM = 100
 # Nanoseconds, and those of the thread's CPU time.
 Time = tuple[int, int]
