@@ -6,6 +6,7 @@ All subjects have the same machine, in turn, and each a database and a broker of
 from __future__ import annotations
 
 import argparse
+import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -110,6 +111,8 @@ def verdicts(taken: Sequence[Taken]) -> list[str]:
 
 def main() -> None:
     options = arguments()
+    # As Ctrl-C does: the processes it started would outlive it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     began = time.monotonic()
     try:
         run(options)

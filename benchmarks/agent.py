@@ -81,8 +81,8 @@ def _timed(times: list[Time]) -> Iterator[None]:
 
 
 @command
-def save(model: str, count: int, park_every: int = 0) -> list[Time]:
-    """One save in each transaction."""
+def save(model: str, count: int, park_every: int = 0, rest: float = 0.0) -> list[Time]:
+    """One save in each transaction; seconds of rest after each."""
     times: list[Time] = []
     for number in range(count):
         thing = _new(model, number)
@@ -90,11 +90,15 @@ def save(model: str, count: int, park_every: int = 0) -> list[Time]:
             thing.save()
         if park_every and number % park_every == park_every - 1:
             park()
+        if rest:
+            time.sleep(rest)
     return times
 
 
 @command
-def save_in_turn(models: list[str], count: int, block: int, park_every: int) -> dict[str, list[Time]]:
+def save_in_turn(
+    models: list[str], count: int, block: int, park_every: int = 0, rest: float = 0.0
+) -> dict[str, list[Time]]:
     """`save` of each model, a block at a time, so that what slows the machine down slows all of them.
 
     Between blocks it waits for what a thread may still have to do for the one before.
@@ -102,9 +106,10 @@ def save_in_turn(models: list[str], count: int, block: int, park_every: int) -> 
     times: dict[str, list[Time]] = {model: [] for model in models}
     while len(times[models[-1]]) < count:
         for model in models:
-            times[model] += save(model, block, park_every)
+            times[model] += save(model, block, park_every, rest)
             time.sleep(0.05)
-            park()
+            if park_every:
+                park()
     return times
 
 

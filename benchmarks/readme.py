@@ -54,13 +54,19 @@ def cells(figure: Mapping[str, Any], shown: Sequence[str]) -> list[str]:
     ours = figure["subjects"][OURS]
     ratio = ours["median"] if figure["is_ratio"] else ours["ratio"]
     return [
-        f"{figure['row_title']}: {figure['title']}, {figure['unit']}",
+        f"{figure['row_title']}: {figure['title']}, {figure['unit']}{_apart(figure)}",
         _NAMES[figure["database"]],
         *(number(figure["subjects"][one]["median"]) if one in figure["subjects"] else "" for one in shown),
         f"{ratio:.3g} ×",
         figure["goal"],
         "met" if figure["met"] else "**missed**",
     ]
+
+
+def _apart(figure: Mapping[str, Any]) -> str:
+    """Of a row that was measured by itself, at another time."""
+    about = figure.get("about")
+    return f" ({about['at'][:10]}, commit {about['commit']})" if about else ""
 
 
 def main() -> None:

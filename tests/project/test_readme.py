@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -7,7 +8,10 @@ import pytest
 from django.conf import settings
 from django.core.management import get_commands, load_command_class
 
-from project.dev.readme import README, flow_table, with_table
+from benchmarks.chart import CHART, drawn
+from benchmarks.readme import PART, part
+from benchmarks.results import RESULTS
+from project.dev.readme import README, flow_table, with_part, with_table
 
 ROOT = Path(settings.BASE_DIR)
 DOCUMENTS = [README, *sorted((ROOT / "docs").rglob("*.md"))]
@@ -16,6 +20,13 @@ DOCUMENTS = [README, *sorted((ROOT / "docs").rglob("*.md"))]
 def test_table__is_what_the_code_says() -> None:
     text = README.read_text()
     assert with_table(text, flow_table()) == text, "run `make readme`"
+
+
+def test_benchmarks__are_those_of_the_results() -> None:
+    found = json.loads(RESULTS.read_text())
+    text = README.read_text()
+    assert with_part(text, PART, part(found)) == text, "run `make readme`"
+    assert CHART.read_text() == drawn(found), "run `make readme`"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -22,7 +22,7 @@ def is_wanted(requirement: Requirement) -> bool:
     return requirement.marker is None or requirement.marker.evaluate({"extra": ""})
 
 
-@pytest.mark.parametrize("name", ["base.txt", "dev.txt", "mysql.txt"])
+@pytest.mark.parametrize("name", ["base.txt", "dev.txt", "bench.txt", "mysql.txt"])
 def test_requirements__each_names_one_version(name: str) -> None:
     assert all(re.fullmatch(r"==[\w.]+", str(one.specifier)) for one in pinned(name).values())
 
