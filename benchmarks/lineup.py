@@ -49,7 +49,7 @@ class Subject:
 
 
 OURS = Subject(name="ours", title="this project", rates={"sqlite": 5000.0, "postgresql": 5000.0})
-BASELINE = Subject(name="baseline", title="Celery, `delay_on_commit(pk)`")
+BASELINE = Subject(name="baseline", title="plain Celery")
 SYNCHRONOUS = Subject(name="synchronous", title="receivers in the request", processes=(), package="django")
 OUTBOX = Subject(
     name="outbox",
