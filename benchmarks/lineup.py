@@ -65,7 +65,7 @@ OUTBOX = Subject(
 PROCRASTINATE = Subject(
     name="procrastinate",
     title="procrastinate",
-    processes=(django("procrastinate", "worker", "--concurrency", "1"),),
+    processes=(django("procrastinate", "worker", "--concurrency", "1", ready="Starting worker"),),
     databases=("postgresql",),
     python=PEERS_PYTHON,
     package="procrastinate",
@@ -74,7 +74,7 @@ PROCRASTINATE = Subject(
 PGPUBSUB = Subject(
     name="pgpubsub",
     title="django-pgpubsub",
-    processes=(django("listen", "--worker", "--recover", "--loglevel", "warning", ready="Listening for"),),
+    processes=(django("listen", "--worker", "--recover", "--loglevel", "warning", ready="Listening on"),),
     databases=("postgresql",),
     python=PEERS_PYTHON,
     package="django-pgpubsub",

@@ -21,6 +21,8 @@ from project.dev.postgres import Postgres
 
 # Seconds in which not one delivery more is done: then none will be.
 PATIENCE = 60.0
+# Seconds for a worker to write down what it began last, before its CPU time is read.
+ENDS_WITHIN = 0.3
 
 
 class Wrong(BenchmarkError):

@@ -5,12 +5,13 @@ From the beginning of the first delivery to the beginning of the last: what the 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 
 from benchmarks.figures import Figure, Goal, Sample
 from benchmarks.ledger import RECEIVERS
 from benchmarks.rows.row import Row, some
-from benchmarks.stage import Stage
+from benchmarks.stage import ENDS_WITHIN, Stage
 
 # What a subject can do in about so many seconds, by its rate; events of a transaction.
 SECONDS = 5.0
@@ -27,10 +28,16 @@ def backlog(stage: Stage, scale: float, factor: float = 1.0) -> int:
 
 def drain(stage: Stage, events: int) -> Mapping[str, Sample]:
     with stage.worker():
+        began = stage.cpu()["python"]
         stage.wait(events)
+        time.sleep(ENDS_WITHIN)
+        ended = stage.cpu()["python"]
         stage.check(events)
     starts = stage.ledger.starts()
-    return {"rate": Sample((len(starts) - 1) / (starts[-1] - starts[0]) * 1e9)}
+    return {
+        "rate": Sample((len(starts) - 1) / (starts[-1] - starts[0]) * 1e9),
+        "cpu": Sample((ended - began) / len(starts) * 1e6),
+    }
 
 
 def in_bulk(stage: Stage, model: str, events: int) -> None:
@@ -75,6 +82,8 @@ def _rate(**goals: Goal) -> tuple[Figure, ...]:
             unit="/s",
             goals={name.strip("_"): goal for name, goal in goals.items()},
         ),
+        # Says what a busy machine hides.
+        Figure(name="cpu", title="CPU time of worker and relay for each delivery", unit="µs"),
     )
 
 

@@ -9,13 +9,11 @@ from benchmarks.figures import Figure, Goal, Sample
 from benchmarks.ledger import RECEIVERS
 from benchmarks.rows.arriving import RATE
 from benchmarks.rows.row import Row, some
-from benchmarks.stage import Stage
+from benchmarks.stage import ENDS_WITHIN, Stage
 
 SECONDS = 8
 BULK = 1000
 WARM = 20
-# Seconds for the worker to write down what it began last.
-ENDS_WITHIN = 0.3
 
 
 def spending(stage: Stage, scale: float) -> Mapping[str, Sample]:

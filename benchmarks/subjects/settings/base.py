@@ -5,6 +5,8 @@ Celery's own defaults stand wherever they are the faster ones: acknowledged earl
 
 from __future__ import annotations
 
+from typing import Any
+
 from project.settings import (
     CELERY_BROKER_URL,
     CELERY_DB_REUSE_MAX,
@@ -49,3 +51,10 @@ CELERY_MODULE = "project"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_WORKER_CONCURRENCY = 1
+
+
+def saying(words: str, name: str, others: str) -> dict[str, Any]:
+    """`LOGGING` in which the logger of that name says nothing but these words, and others only what is wrong."""
+    only = {"()": "django.utils.log.CallbackFilter", "callback": lambda record: words in record.getMessage()}
+    loggers = {others: {"level": "WARNING"}, name: {"level": "INFO", "filters": ["only"]}}
+    return LOGGING | {"filters": {"only": only}, "loggers": LOGGING["loggers"] | loggers}
