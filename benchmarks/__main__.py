@@ -48,8 +48,8 @@ def arguments() -> argparse.Namespace:
         "--subjects", type=names(SUBJECTS), default=",".join(SUBJECTS), metavar="SUBJECT,…",
         help=f"of {', '.join(SUBJECTS)}; ratios are to {BASELINE}",
     )  # fmt: skip
-    parser.add_argument("--rounds", type=int, default=3, help="of each row, subjects in turn")
-    parser.add_argument("--scale", type=float, default=1.0, help="of how much each round does")
+    parser.add_argument("--rounds", type=positive(int), default=3, help="of each row, subjects in turn")
+    parser.add_argument("--scale", type=positive(float), default=1.0, help="of how much each round does")
     parser.add_argument(
         "--json",
         type=Path,
@@ -64,6 +64,15 @@ def names(known: Mapping[str, T]) -> Callable[[str], list[T]]:
         if unknown := [name for name in text.split(",") if name not in known]:
             raise argparse.ArgumentTypeError(f"{', '.join(unknown)}: known are {', '.join(known)}")
         return [known[name] for name in text.split(",")]
+
+    return chosen
+
+
+def positive(kind: Callable[[str], float]) -> Callable[[str], float]:
+    def chosen(text: str) -> float:
+        if (value := kind(text)) <= 0:
+            raise argparse.ArgumentTypeError(f"{text} is not more than 0")
+        return value
 
     return chosen
 
@@ -99,14 +108,13 @@ def is_installed(subject: Subject) -> bool:
 
 
 def verdicts(taken: Sequence[Taken]) -> list[str]:
-    """The goals that were missed, if any."""
-    missed = [
-        f"  {f['row']} on {f['database']}: {f['title']}"
-        for one in taken
-        for f in figures(one)
-        if f["met"] is False
+    """How many goals were met, and which were missed."""
+    found = [figure for one in taken for figure in figures(one) if figure["met"] is not None]
+    missed = [f"  {f['row']} on {f['database']}: {f['title']}" for f in found if not f["met"]]
+    return [
+        f"Goals met: {len(found) - len(missed)} of {len(found)}" + (", missed:" if missed else "."),
+        *missed,
     ]
-    return [f"Missed: {len(missed)}", *missed] if missed else ["All goals were met."]
 
 
 def main() -> None:

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.figures import Sample
-from benchmarks.lineup import Subject
+from benchmarks.lineup import BASELINE, OURS, Subject
 from benchmarks.rows.row import Row
-from benchmarks.stage import Stage, stage
+from benchmarks.stage import Stage, Wrong, stage
 from project.dev.postgres import Postgres
 
 # As a server has it whose data must outlast a power cut; everything else is PostgreSQL's default.
@@ -27,6 +27,22 @@ class Plan:
     subjects: Sequence[Subject]
     rounds: int
     scale: float
+    done: int = 0
+
+    @property
+    def steps(self) -> int:
+        return sum(
+            len(self.subjects_of(row, database)) * self.rounds_of(row)
+            for row in self.rows
+            for database in self.databases
+        )
+
+    def rounds_of(self, row: Row) -> int:
+        return min(self.rounds, row.rounds)
+
+    def tell(self, text: str) -> None:
+        self.done += 1
+        print(f"{time.strftime('%H:%M:%S')} {self.done:>3}/{self.steps} {text}", flush=True)
 
     def subjects_of(self, row: Row, database: str) -> list[Subject]:
         return [s for s in self.subjects if s.name in row.subjects and database in s.databases]
@@ -60,17 +76,24 @@ def take_row(plan: Plan, row: Row, database: str, stages: Mapping[str, Stage]) -
     if not subjects:
         return taken
     row.before([stages[subject.name] for subject in subjects], plan.scale)
-    for number in range(min(plan.rounds, row.rounds)):
+    for number in range(plan.rounds_of(row)):
         # Each begins in turn.
         turn = number % len(subjects)
         for subject in subjects[turn:] + subjects[:turn]:
-            tell(f"{database}, {row.name}, round {number + 1}: {subject.name}")
-            taken.samples[subject.name].append(row.measure(stages[subject.name], plan.scale))
+            plan.tell(f"{database}, {row.name}, round {number + 1}: {subject.name}")
+            taken.samples[subject.name] += measured(row, stages[subject.name], plan.scale)
     return taken
 
 
-def tell(text: str) -> None:
-    print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
+def measured(row: Row, stage: Stage, scale: float) -> list[Mapping[str, Sample]]:
+    """One round. A peer that loses or repeats deliveries has none to show; ours and the baseline end the run."""
+    try:
+        return [row.measure(stage, scale)]
+    except Wrong as reason:
+        if stage.subject in (OURS, BASELINE):
+            raise
+        print(f"LEFT OUT: {reason}", flush=True)
+        return []
 
 
 @contextmanager

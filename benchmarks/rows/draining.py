@@ -14,7 +14,7 @@ from benchmarks.rows.row import Row, some
 from benchmarks.stage import ENDS_WITHIN, Stage
 
 # What a subject can do in about so many seconds, by its rate; events of a transaction.
-SECONDS = 5.0
+SECONDS = 4.0
 TRANSACTION = 500
 MOST = 12_000
 PEERS = ("outbox", "procrastinate", "pgpubsub")

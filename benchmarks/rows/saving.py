@@ -19,7 +19,7 @@ PARK_EVERY = 8
 SAVES = 300
 BLOCK = 20
 # Saves beside a worker, and the seconds between two.
-BESIDE, REST = 100, 0.05
+BESIDE, REST = 60, 0.05
 BULK = 1000
 BULKS = 2
 WARM = 100

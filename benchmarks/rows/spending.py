@@ -11,7 +11,7 @@ from benchmarks.rows.arriving import RATE
 from benchmarks.rows.row import Row, some
 from benchmarks.stage import ENDS_WITHIN, Stage
 
-SECONDS = 8
+SECONDS = 5
 BULK = 1000
 WARM = 20
 

@@ -7,13 +7,17 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from benchmarks.cpu import used_by
-from benchmarks.lineup import ROOT, SYNCHRONOUS
+from benchmarks.lineup import BASELINE, OURS, ROOT, SYNCHRONOUS, Subject
+from benchmarks.rounds import measured
 from benchmarks.rows.arriving import SOON, kept_up
+from benchmarks.rows.row import Row
 from benchmarks.stage import Stage, Wrong, stage
 
 pytestmark = pytest.mark.timeout(120)
@@ -44,6 +48,26 @@ def test_check__a_repeated_delivery_fails(synchronous: Stage) -> None:
     synchronous.ledger.mark(2, 3)
     with pytest.raises(Wrong, match="0 are missing, 1 repeated"):
         synchronous.check(3)
+
+
+def losing(stage: Stage, scale: float) -> NoReturn:
+    stage.fail("4 of 16 deliveries did not come")
+
+
+LOSING = Row(name="losing", title="", measure=losing, figures=())
+
+
+@pytest.mark.parametrize("subject", [OURS, BASELINE])
+def test_round__lost_deliveries_end_the_run(synchronous: Stage, subject: Subject) -> None:
+    with pytest.raises(Wrong):
+        measured(LOSING, replace(synchronous, subject=subject), 1.0)
+
+
+def test_round__a_peer_that_loses_deliveries_is_left_out(
+    synchronous: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert measured(LOSING, synchronous, 1.0) == []
+    assert "LEFT OUT: synchronous on sqlite: 4 of 16" in capsys.readouterr().out
 
 
 def test_clear__ids_begin_at_one_again(synchronous: Stage) -> None:
@@ -117,4 +141,4 @@ def test_bench__an_unknown_row_is_answered_with_those_there_are() -> None:
         check=False,
     )
     assert done.returncode == 2
-    assert "speed: known are request, bulk-save," in done.stderr
+    assert "speed: known are request," in done.stderr
