@@ -17,19 +17,18 @@ _NAMES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 
 
 def part(found: Mapping[str, Any]) -> str:
+    chart = "![Deliveries a second and time added to a request, against all peers](benchmarks/results.svg)"
+    return "\n".join([chart, "", *table(found), "", circumstances(found), ""])
+
+
+def circumstances(found: Mapping[str, Any]) -> str:
     about = found["about"]
-    return "\n".join(
-        [
-            "![Deliveries a second and time added to a request, against all peers](benchmarks/results.svg)",
-            "",
-            *table(found),
-            "",
-            f"Medians of {about['rounds']} interleaved rounds; ratios are to {found['subjects'][BASELINE]}, "
-            "with the same database, broker, result backend and pool. "
-            f"{about['at'][:10]}, commit {about['commit']}, {about['machine']}, load {about['load']}; "
-            f"Python {about['versions']['python']}, Django {about['versions']['django']}.",
-            "",
-        ]
+    versions = about["versions"]
+    length = "" if about["scale"] == 1 else f" of {about['scale']:g} the usual length"
+    return (
+        f"Medians of {about['rounds']} interleaved rounds{length}; ratios are to {found['subjects'][BASELINE]}, with the "
+        f"same database, broker, result backend and pool. {about['at'][:10]}, commit {about['commit']}, "
+        f"{about['machine']}, load {about['load']}; Python {versions['python']}, Django {versions['django']}."
     )
 
 

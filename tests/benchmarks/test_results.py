@@ -23,6 +23,7 @@ ABOUT = {
     "machine": "2 cores",
     "load": 0.1,
     "rounds": 2,
+    "scale": 1.0,
     "versions": {"python": "3.11", "django": "5.2", "celery": "5.7.0"},
 }
 
@@ -96,6 +97,14 @@ def test_readme__has_a_line_for_each_figure_with_a_goal() -> None:
     assert table[2].endswith("| SQLite | 300 | 2,000 | 0.15 × | ≤ 0.25 × (aim: 0.1 ×) | met |")
     assert table[3].endswith("| **missed** |")
     assert len({line.count("|") for line in table}) == 1
+
+
+def test_readme__says_where_a_run_was_shorter_than_it_should_be() -> None:
+    found = results(taken("request", 300, 2000))
+    assert "2 interleaved rounds; ratios" in part(found)
+    assert "2 interleaved rounds of 0.2 the usual length; ratios" in part(
+        found | {"about": ABOUT | {"scale": 0.2}}
+    )
 
 
 def test_chart__has_a_bar_for_each_subject_the_best_first() -> None:
