@@ -26,8 +26,8 @@ def circumstances(found: Mapping[str, Any]) -> str:
     versions = about["versions"]
     length = "" if about["scale"] == 1 else f" of {about['scale']:g} the usual length"
     return (
-        f"Medians of {about['rounds']} interleaved rounds{length}; ratios are to {found['subjects'][BASELINE]}, with the "
-        f"same database, broker, result backend and pool. {about['at'][:10]}, commit {about['commit']}, "
+        f"Medians of {about['rounds']} interleaved rounds{length}; ratios are to {found['subjects'][BASELINE]}, with "
+        f"the same database, broker, result backend and pool. {about['at'][:10]}, commit {about['commit']}, "
         f"{about['machine']}, load {about['load']}; Python {versions['python']}, Django {versions['django']}."
     )
 
