@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -25,17 +26,30 @@ def command(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _new(model: str, number: int) -> Any:
+    """A row as others are, of texts that have little in common with those of the next one."""
     from django.apps import apps
 
+    chance = random.Random(number)
     return apps.get_model("subjects", model)(
-        title=f"The long way to number {number}",
-        author="A. N. Author",
-        description="A description of the length that they have, with a few words more than one line holds. "
-        * 3,
-        pages=100 + number % 900,
-        price=Decimal("12.50"),
-        added_at=datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC),
+        title=_text(chance, 5),
+        author=_text(chance, 2),
+        description=_text(chance, 40),
+        pages=chance.randrange(80, 900),
+        price=Decimal(chance.randrange(500, 9000)) / 100,
+        added_at=datetime.fromtimestamp(1_700_000_000 + chance.random() * 1e7, UTC),
     )
+
+
+def _text(chance: random.Random, words: int) -> str:
+    """Of words no two of which are alike: no compression makes less of it than of a language."""
+    return " ".join(
+        "".join(chance.choices("etaoinshrdlucmfwypvbgkjqxz", _FREQUENCIES, k=chance.randrange(2, 10)))
+        for _ in range(words)
+    )
+
+
+# Of the letters above, in English.
+_FREQUENCIES = (13, 9, 8, 8, 7, 7, 6, 6, 6, 4, 4, 3, 3, 2, 2, 2, 2, 2, 1, 1, 2, 1, 1, 1, 1, 1)
 
 
 @command
