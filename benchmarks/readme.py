@@ -42,18 +42,18 @@ def table(found: Mapping[str, Any]) -> Iterator[str]:
     yield "| --- | --- |" + " ---: |" * (len(_shown(found)) + 1) + " --- | --- |"
     for figure in found["figures"]:
         if figure["goal"] and figure["met"] is not None:
-            yield "| " + " | ".join(cells(figure, _shown(found))) + " |"
+            yield "| " + " | ".join(cells(figure, _shown(found), found["about"]["commit"])) + " |"
 
 
 def _shown(found: Mapping[str, Any]) -> list[str]:
     return [name for name in found["subjects"] if name != "synchronous"]
 
 
-def cells(figure: Mapping[str, Any], shown: Sequence[str]) -> list[str]:
+def cells(figure: Mapping[str, Any], shown: Sequence[str], commit: str) -> list[str]:
     ours = figure["subjects"][OURS]
     ratio = ours["median"] if figure["is_ratio"] else ours["ratio"]
     return [
-        f"{figure['row_title']}: {figure['title']}, {figure['unit']}{_apart(figure)}",
+        f"{figure['row_title']}: {figure['title']}, {figure['unit']}{_apart(figure, commit)}",
         _NAMES[figure["database"]],
         *(number(figure["subjects"][one]["median"]) if one in figure["subjects"] else "" for one in shown),
         f"{ratio:.3g} ×",
@@ -62,10 +62,10 @@ def cells(figure: Mapping[str, Any], shown: Sequence[str]) -> list[str]:
     ]
 
 
-def _apart(figure: Mapping[str, Any]) -> str:
-    """Of a row that was measured by itself, at another time."""
-    about = figure.get("about")
-    return f" ({about['at'][:10]}, commit {about['commit']})" if about else ""
+def _apart(figure: Mapping[str, Any], commit: str) -> str:
+    """Of a row that was measured by itself, of another commit."""
+    about = figure.get("about", {"commit": commit})
+    return "" if about["commit"] == commit else f" ({about['at'][:10]}, commit {about['commit']})"
 
 
 def main() -> None:
