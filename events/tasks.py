@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 
 from celery import Task, shared_task
@@ -9,7 +10,8 @@ from celery.exceptions import Ignore
 from django.apps import apps
 from django.db import DEFAULT_DB_ALIAS
 
-from events.delivery.consuming import Tally, consume
+from events.delivery.concluding import Conclusion
+from events.delivery.consuming import consume
 from events.delivery.receiving import received
 from events.delivery.refusing import refuse
 from events.delivery.returning import return_message
@@ -34,12 +36,21 @@ class ReceiverTask(Task):  # type: ignore[misc]  # celery ships no types
 
     @property
     def backend(self) -> Any:
-        backend = self.app.backend
-        if not apps.is_installed("django_celery_results"):
-            return backend
-        from events.worker.results import instead_of  # noqa: PLC0415 - the package may be missing
+        return _results().instead_of(self.app.backend) if _has_results() else self.app.backend
 
-        return instead_of(backend)
+    def conclusion(self, using: str) -> Conclusion | None:
+        """What stores this message's result along with its work on `using`."""
+        return _results().conclusion_of(self, using) if _has_results() else None
+
+
+def _has_results() -> bool:
+    return apps.is_installed("django_celery_results")
+
+
+def _results() -> ModuleType:
+    from events.worker import results  # noqa: PLC0415 - the package may be missing
+
+    return results
 
 
 def install() -> None:
@@ -61,13 +72,13 @@ def deliver(task: Any, *envelopes: str) -> dict[str, int]:
         refuse(DEFAULT_DB_ALIAS, str(error), receiver=task.name, message_id=request.id or "")
         # No result: its sender, who is nobody of ours, chose the id of that row.
         raise Ignore from error
+    conclusion = task.conclusion(message.using)
     try:
-        return summary(consume(message))
+        tally = consume(message, conclusion)
     except UnknownReceiver:
         # Disconnected since this process registered its task.
         return {"elsewhere": return_message(message)}
-
-
-def summary(tally: Tally) -> dict[str, int]:
-    counts = {name: getattr(tally, name) for name in tally.__slots__}
-    return {name: count for name, count in counts.items() if count}
+    if conclusion is not None and conclusion.stands:
+        # Celery needn't store it again.
+        request.ignore_result = True
+    return tally.summary()

@@ -18,7 +18,8 @@ from django.test.testcases import _DatabaseFailure
 from events import bus, pauses
 from events.capture import subject_of
 from events.databases import outbox_aliases
-from events.delivery.consuming import Tally, consume
+from events.delivery.consuming import consume
+from events.delivery.tally import Tally
 from events.envelope import Envelope, decode
 from events.fast_path import fast_path
 from events.journal import installed

@@ -13,25 +13,30 @@ from events.crashpoints import crashpoint
 from events.delivery.careful import run_careful
 from events.delivery.claim import AlreadyRecorded, Claimer
 from events.delivery.claiming import insert_known, sorted_out
+from events.delivery.concluding import Conclusion
 from events.delivery.decoding import Item
 from events.delivery.loose import LooseRun
 from events.delivery.memory import keep_reserve, no_memory_left
 from events.delivery.portions import portions
 from events.delivery.returning import return_newer
-from events.delivery.running import Run, Tally
+from events.delivery.running import Run
+from events.delivery.tally import Tally
 from events.delivery.versions import beyond
 from events.message import Message
 from events.models import Delivery, State
 from events.registry import Receiver, registry
 
 
-def consume(message: Message) -> Tally:
+def consume(message: Message, conclusion: Conclusion | None = None) -> Tally:
     """Run the message's deliveries, each at most once with effect. Raises `UnknownReceiver`; what the receiver
-    raises is recorded, never raised; a database that is away is raised, and the relay sends them again."""
+    raises is recorded, never raised; a database that is away is raised, and the relay sends them again.
+
+    `conclusion` is written with the work, where one transaction does all of it.
+    """
     crashpoint("deliver.received")
     keep_reserve()
     receiver = registry.get(message.receiver)
-    run = _run(receiver, message)
+    run = _run(receiver, message, conclusion)
     items = [
         Item(event_id=UUID(event_id), attempt=attempt, envelope=envelope, recorded=attempt > 0)
         for event_id, attempt, envelope in zip(message.ids, message.attempts, message.envelopes, strict=True)
@@ -60,7 +65,7 @@ def _work_off(run: Run, message: Message, items: list[Item]) -> None:
         run.chunks(items)
 
 
-def _run(receiver: Receiver, message: Message) -> Run:
+def _run(receiver: Receiver, message: Message, conclusion: Conclusion | None) -> Run:
     claimer = Claimer(
         receiver=message.receiver,
         queue=message.queue,
@@ -75,6 +80,8 @@ def _run(receiver: Receiver, message: Message) -> Run:
         claimer=claimer,
         careful=message.careful,
         outermost=connection.get_autocommit() and not connection.in_atomic_block,
+        # Large envelopes stayed in the outbox, and may be worked off in several portions.
+        conclusion=conclusion if all(message.envelopes) else None,
     )
 
 
@@ -107,6 +114,3 @@ def _hold(claimer: Claimer, items: Sequence[Item]) -> int:
             )
             rows.filter(state=state).update(**waiting)
     return len(items)
-
-
-__all__ = ["Tally", "consume"]

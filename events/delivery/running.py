@@ -15,6 +15,7 @@ from django.db import transaction
 from events.crashpoints import crashpoint
 from events.delivery.claim import AlreadyRecorded, Claimer
 from events.delivery.claiming import insert_known, lock_known, sorted_out
+from events.delivery.concluding import Conclusion, NotConcluded
 from events.delivery.decoding import Gone, Item, occurrences
 from events.delivery.failing import note_after_commit, record_failure
 from events.delivery.invoking import assert_sound, invoke
@@ -22,34 +23,14 @@ from events.delivery.occurrence import Occurrence
 from events.delivery.on_commit import Commit, keep_apart, registered
 from events.delivery.pace import pace
 from events.delivery.resetting import reset
+from events.delivery.tally import Tally
 from events.delivery.trouble import NotBegun, repeated
 from events.delivery.unbroken import unbroken
 from events.exceptions import BrokenTransaction, Skip
-from events.models import State
 from events.registry import Receiver
 
 # Seconds a chunk's transaction may last: longer ones lock SQLite's writers out, and collect deadlocks.
 CHUNK_SECONDS = 0.2
-
-
-@dataclass(slots=True, kw_only=True)
-class Tally:
-    """What became of the deliveries of a message; `elsewhere`: not ours to run."""
-
-    done: int = 0
-    skipped: int = 0
-    retrying: int = 0
-    dead: int = 0
-    refused: int = 0
-    elsewhere: int = 0
-
-    def failed(self, state: State | None) -> None:
-        if state is State.DEAD:
-            self.dead += 1
-        elif state is State.WAITING:
-            self.retrying += 1
-        else:
-            self.elsewhere += 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +44,8 @@ class Run:
     careful: bool = False
     # No transaction was open when it began, so none may be open when something went wrong.
     outermost: bool = True
+    # Where one transaction works off all of the message.
+    conclusion: Conclusion | None = None
 
     @property
     def using(self) -> str:
@@ -76,8 +59,12 @@ class Run:
         waiting = list(items)
         while waiting:
             size = self._size(len(waiting))
-            left = self._attempt(waiting[:size])
+            run = self if size == len(items) else self._inconclusive()
+            left = run._attempt(waiting[:size])
             waiting = left + waiting[size:]
+
+    def _inconclusive(self) -> Run:
+        return replace(self, conclusion=None)
 
     def _size(self, most: int) -> int:
         return min(most, self.receiver.batch, pace.events_in(CHUNK_SECONDS, self.receiver.name))
@@ -94,6 +81,8 @@ class Run:
             return self._sorted_out(items)
         except NotBegun:
             raise
+        except NotConcluded:
+            return self._inconclusive()._attempt(items)
         except Exception as error:
             self.reset()
             if isinstance(error, MemoryError) and len(items) > 1:
@@ -121,8 +110,9 @@ class Run:
         return []
 
     def _one_by_one(self, items: Sequence[Item]) -> None:
+        run = self._inconclusive()
         for item in items:
-            self._attempt([item])
+            run._attempt([item])
 
     def _transaction(self, items: list[Item], commit: Commit) -> list[Item]:
         commit.asked = False
@@ -137,6 +127,8 @@ class Run:
                 crashpoint("deliver.claimed")
                 with unbroken(self.using):
                     left = self._run(ours, counted)
+                if self.conclusion and not left:
+                    self.conclusion.write(self.tally, counted)
                 crashpoint("deliver.finished")
                 commit.asked = True
             if self.reset():
@@ -146,12 +138,10 @@ class Run:
                 raise
             note_after_commit(self.claimer, ours, error)
         crashpoint("deliver.committed")
-        self._add(counted)
+        self.tally.add(counted)
+        if self.conclusion and not left:
+            self.conclusion.stands = True
         return left
-
-    def _add(self, counted: Tally) -> None:
-        for name in ("done", "skipped", "refused", "elsewhere"):
-            setattr(self.tally, name, getattr(self.tally, name) + getattr(counted, name))
 
     def _claimed_or_not_begun(self, items: list[Item], counted: Tally) -> list[Item]:
         try:

@@ -1,6 +1,7 @@
-"""One statement for a message's result, where django-celery-results asks, begins, inserts or updates, and ends.
+"""One statement for a message's result, where django-celery-results asks, begins, inserts or updates, and commits.
 
-That would be the dearest part of a message of one delivery: see docs/decisions/0012-speed.md.
+That would be the dearest part of a message of one delivery: see docs/decisions/0012-speed.md. Of a message that one
+transaction works off it is a part: no commit of its own, and it says done if and only if it is.
 """
 
 from __future__ import annotations
@@ -8,10 +9,13 @@ from __future__ import annotations
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from celery import states
 from django.db import connections, router
 from django_celery_results.backends import DatabaseBackend
 from django_celery_results.models import TaskResult
 
+from events.delivery.concluding import Conclusion
+from events.delivery.tally import Tally
 from events.delivery.trouble import repeated
 
 _WRITTEN = (
@@ -32,9 +36,15 @@ class Results(DatabaseBackend):  # type: ignore[misc]  # celery ships no types
         request: Any = None,
         using: str | None = None,
     ) -> Any:
+        row = self.row(task_id, result, status, traceback, request)
+        using = using or router.db_for_write(TaskResult)
+        repeated(using, lambda: write(row, using))
+        return row.result
+
+    def row(self, task_id: str, result: Any, status: str, traceback: Any, request: Any) -> TaskResult:
         content_type, content_encoding, encoded = self.encode_content(result)
         meta = {**self._get_meta_from_request(request), "children": self.current_task_children(request)}
-        row = TaskResult(
+        return TaskResult(
             task_id=task_id,
             status=status,
             result=encoded,
@@ -43,22 +53,29 @@ class Results(DatabaseBackend):  # type: ignore[misc]  # celery ships no types
             content_encoding=content_encoding,
             **{"traceback": traceback, **self._get_extended_properties(request, traceback)},
         )
-        _write(row, using or router.db_for_write(TaskResult))
-        return encoded
 
 
-def _write(row: TaskResult, using: str) -> None:
+def write(row: TaskResult, using: str) -> None:
     # MySQL takes whatever key is unique.
     names_the_key = connections[using].features.supports_update_conflicts_with_target
-    repeated(
-        using,
-        lambda: TaskResult.objects.using(using).bulk_create(
-            [row],
-            update_conflicts=True,
-            unique_fields=["task_id"] if names_the_key else None,
-            update_fields=[*_WRITTEN, "date_done"],
-        ),
+    TaskResult.objects.using(using).bulk_create(
+        [row],
+        update_conflicts=True,
+        unique_fields=["task_id"] if names_the_key else None,
+        update_fields=[*_WRITTEN, "date_done"],
     )
+
+
+def conclusion_of(task: Any, using: str) -> Conclusion | None:
+    """Stores the task's success in the transaction on `using`; None where its result is kept elsewhere, or nowhere."""
+    backend, request = task.backend, task.request
+    if not isinstance(backend, Results) or request.ignore_result or router.db_for_write(TaskResult) != using:
+        return None
+
+    def store(tally: Tally) -> None:
+        write(backend.row(request.id, tally.summary(), states.SUCCESS, None, request), using)
+
+    return Conclusion(store)
 
 
 # The project's own → ours in its place.

@@ -11,9 +11,10 @@ from pytest_django import Settings
 
 from events import transport
 from events.delivery import portions as portions_module
-from events.delivery.consuming import Tally, consume
+from events.delivery.consuming import consume
 from events.delivery.decoding import Item
 from events.delivery.portions import portions
+from events.delivery.tally import Tally
 from events.fast_path import fast_path
 from events.ids import uuid7
 from events.message import Message

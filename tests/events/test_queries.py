@@ -12,7 +12,8 @@ import pytest
 from django.db import connection, transaction
 
 from events.delivery import running
-from events.delivery.consuming import Tally, consume
+from events.delivery.consuming import consume
+from events.delivery.tally import Tally
 from events.fast_path import fast_path
 from events.message import Message
 from events.models import Delivery, State

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from celery import current_app, states
+from django.db import DataError, transaction
 from django_celery_results.backends import DatabaseBackend
 from django_celery_results.models import TaskResult
 
+from events import Event
+from events.delivery import running
+from events.delivery.concluding import Conclusion
+from events.delivery.consuming import consume
+from events.delivery.tally import Tally
+from events.fast_path import fast_path
+from events.message import Message
+from events.testing import _due_messages
 from events.worker.results import Results, instead_of
+from tests.events.conftest import Offloaded
 from tests.events.queries import statements
+from tests.shop.models import Effect
 from tests.shop.receivers import record_save
+
+happened = Event("review.concluded", text=str)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -86,3 +100,77 @@ def test_receivers__have_it_and_other_tasks_and_other_backends_have_not() -> Non
 
     other = Derived(app=current_app._get_current_object())
     assert instead_of(other) is other
+
+
+def of_receiver(count: int) -> Message:
+    with fast_path.suspended(), transaction.atomic():
+        for number in range(count):
+            happened.send(None, text=f"{number}")
+    (message,) = _due_messages("default")
+    return message
+
+
+def write(tally: Tally) -> None:
+    TaskResult.objects.create(task_id="concluded", result=json.dumps(tally.summary()))
+
+
+def refuse_to_write(tally: Tally) -> None:
+    TaskResult.objects.create(task_id="x" * 300, result=None, content_type=None)
+    raise DataError("too long")
+
+
+def record(sender: Any, text: str, **kwargs: Any) -> None:
+    Effect.objects.create(receiver="record", key=text)
+
+
+def fail_for_one(sender: Any, text: str, **kwargs: Any) -> None:
+    record(sender, text)
+    if text == "1":
+        raise ValueError(text)
+
+
+def test_conclusion__is_stored_with_the_work(offloaded: Offloaded) -> None:
+    offloaded(record, happened)
+    message, conclusion = of_receiver(3), Conclusion(write)
+    with statements() as made:
+        assert consume(message, conclusion) == Tally(done=3)
+    assert conclusion.stands
+    assert made.index("INSERT django_celery_results_taskresult") == len(made) - 1
+    assert json.loads(TaskResult.objects.get().result) == {"done": 3}
+
+
+def test_conclusion__that_cannot_be_stored_costs_no_delivery(offloaded: Offloaded) -> None:
+    offloaded(record, happened)
+    message, conclusion = of_receiver(3), Conclusion(refuse_to_write)
+    assert consume(message, conclusion) == Tally(done=3)
+    assert not conclusion.stands
+    assert Effect.objects.count() == 3
+    assert not TaskResult.objects.exists()
+
+
+def test_conclusion__goes_with_a_chunk_that_is_rolled_back(offloaded: Offloaded) -> None:
+    offloaded(fail_for_one, happened)
+    message, conclusion = of_receiver(3), Conclusion(write)
+    assert consume(message, conclusion) == Tally(done=2, retrying=1)
+    assert not conclusion.stands
+    assert not TaskResult.objects.exists()
+
+
+def test_conclusion__is_not_for_a_message_of_several_chunks(
+    offloaded: Offloaded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "CHUNK_SECONDS", 0.0)
+    offloaded(record, happened)
+    message, conclusion = of_receiver(3), Conclusion(write)
+    assert consume(message, conclusion) == Tally(done=3)
+    assert not conclusion.stands
+
+
+def test_conclusion__is_of_tasks_whose_results_are_on_that_database() -> None:
+    task = current_app.tasks[RECEIVER]
+    task.push_request(id="ours", ignore_result=False)
+    try:
+        assert task.conclusion("default") is not None
+        assert task.conclusion("other") is None
+    finally:
+        task.pop_request()
