@@ -35,6 +35,8 @@ class Round:
     messages: int = 0
     # More events are due than it examined.
     more: bool = False
+    # A queue had room, and took no more than that: it moves, and more waits.
+    moves: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.materialised or self.recovered or self.lost or self.messages)
@@ -108,6 +110,7 @@ def _feed(held: lease.Lease, room: int, receivers: frozenset[str], done: Round) 
     if sent:
         doubt.worked()
     done.messages += sent
+    done.moves |= 0 < room <= sent
     return True
 
 

@@ -145,6 +145,7 @@ def test_goals__are_those_that_were_set() -> None:
     assert found == {
         ("request", "added", ""): "≤ 0.25 × (aim: 0.1 ×)",
         ("cpu", "single-python", ""): "≤ 0.5 ×",
+        ("cpu", "loop-python", ""): "≤ 0.5 ×",
         ("cpu", "bulk-python", ""): "≤ 0.1 ×",
         ("bulk-save", "added", ""): "≤ 0.03 ×",
         ("drain-bulk", "rate", ""): "≥ 10 ×",
