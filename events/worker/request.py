@@ -12,6 +12,7 @@ from celery.exceptions import InvalidTaskError
 from celery.worker import state
 from celery.worker.request import Request
 
+from events import transport
 from events.delivery.receiving import received
 from events.delivery.refusing import logger
 from events.exceptions import Refused
@@ -64,6 +65,11 @@ class ReceiverRequest(Request):  # type: ignore[misc]  # celery ships no types
             self._leave_result(error)
             self._report(f"Its process ended while it ran this: {error}")
         return super().on_failure(exc_info, send_failed_event, return_ok)
+
+    def acknowledge(self) -> None:
+        super().acknowledge()
+        if not self._message.acknowledged:
+            transport.break_off(ConnectionResetError("a message could not be acknowledged"))
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
         if not soft:

@@ -1,0 +1,40 @@
+"""A broker that is frozen while messages are worked off, and thawed: it breaks no connection."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from events.models import Delivery, State
+from project.dev.broker import Broker
+from tests.processes.conftest import Start, wait_for
+from tests.shop.models import Item
+from tests.shop.receivers import slow
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def has_noticed(log: str) -> bool:
+    return "Connection to broker lost" in log or log.count("Couldn't ack") == 2
+
+
+def test_broker_that_acknowledged_nothing_for_a_while__has_its_worker_back(
+    start_worker: Start, broker: Broker
+) -> None:
+    if broker.pid is None:
+        pytest.skip("REDIS_URL names a server that is not ours to freeze")
+    # Which would wait for the broker first, and then find nothing wrong with it.
+    worker = start_worker("--without-heartbeat", "--without-gossip")
+    # For two receivers: both of the worker's places are taken.
+    slow.send(None, seconds=2.0)
+    wait_for(lambda: broker.client().hlen("unacked") == 2, "both messages in hand", log=worker.log)
+    os.kill(broker.pid, signal.SIGSTOP)
+    try:
+        wait_for(lambda: has_noticed(worker.log.read_text()), "what a frozen broker does", log=worker.log)
+    finally:
+        os.kill(broker.pid, signal.SIGCONT)
+    Item.objects.create(title="afterwards")
+    unfinished = Delivery.objects.exclude(state=State.DONE)
+    wait_for(lambda: Delivery.objects.count() == 4 and not unfinished.exists(), "all of it", log=worker.log)
