@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -91,7 +92,7 @@ def test_unpark__brings_the_messages_back_in_their_order(synchronous: Stage) -> 
 def test_cpu__is_of_all_that_a_process_started() -> None:
     busy = "import time\nwhile time.process_time() < 0.3: pass\nprint(); input()"
     with subprocess.Popen(
-        ["sh", "-c", f'{sys.executable} -c "{busy}"; true'],
+        ["sh", "-c", f'{shlex.quote(sys.executable)} -c "{busy}"; true'],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
