@@ -48,6 +48,14 @@ ATOMIC = (
 NOT_LOST = (
     off(
         2,
+        "a worker whose acknowledgements fail connects anew",
+        "events/worker/request.py",
+        "if not self._message.acknowledged:",
+        "if False:",
+        "tests/processes/test_frozen_broker.py",
+    ),
+    off(
+        2,
         "the row of a dead worker goes",
         "events/relay/workers.py",
         "filter(pk=worker.pk, beat_at__lt=after(-DEAD)).delete()",
