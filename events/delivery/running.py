@@ -71,12 +71,16 @@ class Run:
 
     def _attempt(self, items: list[Item]) -> list[Item]:
         """Run them in one transaction; those that it had no time for are returned."""
-        return replace(self, claimer=self.claimer.anew())._attempted(items)
+        # Each repetition's claims bear a token of their own: one before it may have committed, whatever it was told.
+        last, commit = self, Commit()
 
-    def _attempted(self, items: list[Item]) -> list[Item]:
-        commit = Commit()
+        def once_more() -> list[Item]:
+            nonlocal last, commit
+            last, commit = replace(self, claimer=self.claimer.anew()), Commit()
+            return last._transaction(items, commit)
+
         try:
-            return repeated(self.using, lambda: self._transaction(items, commit))
+            return repeated(self.using, once_more)
         except AlreadyRecorded:
             return self._sorted_out(items)
         except NotBegun:
@@ -90,7 +94,7 @@ class Run:
                 raise
             if not commit.asked:
                 # Whatever of our claims is there now was committed by a receiver.
-                self.claimer.take_back(items)
+                last.claimer.take_back(items)
             if len(items) > 1:
                 self._one_by_one(items)
             else:
@@ -115,7 +119,6 @@ class Run:
             run._attempt([item])
 
     def _transaction(self, items: list[Item], commit: Commit) -> list[Item]:
-        commit.asked = False
         counted = Tally()
         left: list[Item] = []
         ours: list[Item] = []

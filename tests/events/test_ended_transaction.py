@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from django.db import DataError, connection, connections, transaction
+from django.db import DataError, OperationalError, connection, connections, transaction
 
 from events import Backoff, Event
+from events.delivery import running
 from events.delivery.consuming import consume
 from events.fast_path import fast_path
 from events.models import Delivery, State
@@ -81,3 +82,36 @@ def test_commit_that_is_answered_with_an_error__is_not_undone(
     consume(message)
     drain()
     assert sorted(Effect.objects.values_list("key", flat=True)) == ["one", "two"]
+
+
+def record_or_raise(sender: Any, text: str, **kwargs: Any) -> None:
+    if text == "two":
+        raise ValueError(text)
+    Effect.objects.create(receiver="record_or_raise", key=text)
+
+
+def test_commit_whose_answer_is_lost__is_not_undone_by_what_its_repetition_runs(
+    offloaded: Offloaded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offloaded(record_or_raise, happened, retry=Backoff(tries=1))
+    # The first transaction has time for the first of them, its repetition runs the second.
+    monkeypatch.setattr(running, "CHUNK_SECONDS", 0)
+    with fast_path.suspended(), transaction.atomic():
+        for each in ("one", "two"):
+            happened.send(None, text=each)
+    (message,) = _due_messages("default")
+    wrapper = connections["default"]
+    commit = wrapper.commit
+
+    def commit_and_lose_the_answer() -> None:
+        commit()
+        monkeypatch.setattr(wrapper, "commit", commit)
+        if wrapper.vendor == "postgresql":
+            wrapper.connection.close()
+        raise OperationalError(2013, "the server is gone, or: database is locked")
+
+    monkeypatch.setattr(wrapper, "commit", commit_and_lose_the_answer)
+    consume(message)
+    assert list(Effect.objects.values_list("key", flat=True)) == ["one"]
+    states = Delivery.objects.order_by("event_id").values_list("state", flat=True)
+    assert list(states) == [State.DONE, State.DEAD]
