@@ -118,7 +118,9 @@ def observed(observer: Observer) -> Iterator[None]:
 
 
 def _emit(signal: Signal, sender: object, arguments: Mapping[str, Any], chosen: list[Binding]) -> None:
-    using = outbox_for(arguments.get("using"))
+    using = arguments.get("using")
+    # A custom signal's argument of that name may be anything.
+    using = outbox_for(using if isinstance(using, str) else None)
     emission = _emission(signal, capture(signal, sender, arguments), chosen)
     for observer in _observers:
         emission.observed = True

@@ -252,6 +252,14 @@ def test_emitted__into_the_outbox_of_its_database(offloaded: Offloaded, settings
 
 
 @pytest.mark.django_db
+@every_send
+def test_using__that_is_no_alias_is_an_argument_like_any_other(way: Send, offloaded: Offloaded) -> None:
+    offloaded(receive, anything)
+    way(anything)(sender=None, using=["card", "voucher"])
+    assert drain() == Drained(done=1)
+
+
+@pytest.mark.django_db
 def test_plain_signal__what_cannot_travel_raises_at_send(offloaded: Offloaded) -> None:
     offloaded(receive, plain)
     with pytest.raises(NotSerializable, match="'robot'"):
