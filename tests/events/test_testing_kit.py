@@ -295,6 +295,20 @@ class TestInsideDjangosTestCase(TestCase):
         assert drain() == Drained(done=2)
         assert Effect.objects.count() == 2
 
+    def test_on_commit_callbacks_write_the_events_of_each_capture(self) -> None:
+        for count in (1, 2, 3):
+            with self.captureOnCommitCallbacks(execute=True), transaction.atomic():
+                Item.objects.create(title="one")
+            assert EventRecord.objects.count() == count
+
+    def test_on_commit_callbacks_write_the_events_of_what_follows_a_drain(self) -> None:
+        with transaction.atomic():
+            Item.objects.create(title="one")
+        drain()
+        with self.captureOnCommitCallbacks(execute=True), transaction.atomic():
+            Item.objects.create(title="two")
+        assert EventRecord.objects.count() == 2
+
 
 class TestInsideDjangosTransactionTestCase(TransactionTestCase):
     def test_emitted_and_drained(self) -> None:
