@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -13,7 +14,9 @@ from django.db.models.signals import post_save
 
 from events import outbox
 from events.delivery.claim import Claimer
+from events.delivery.consuming import consume
 from events.delivery.decoding import Item as Claimed
+from events.delivery.tally import Tally
 from events.delivery.trouble import is_passing
 from events.delivery.waiting import PATIENCE, limited_waiting
 from events.fast_path import fast_path
@@ -21,7 +24,7 @@ from events.ids import uuid7
 from events.models import Delivery, EventRecord, State
 from events.registry import registry
 from events.relay.feeding import _taken
-from events.testing import Drained, drain
+from events.testing import Drained, _due_messages, drain
 from tests.events.conftest import Offloaded
 from tests.events.test_locks import RECEIVER, at_most, elsewhere, row_locks
 from tests.shop.models import Effect, Item, Tag
@@ -53,6 +56,16 @@ def test_receivers__whose_names_differ_in_case_only__both_run(offloaded: Offload
     Tag.objects.create(name="one")
     assert drain() == Drained(done=2)
     assert sorted(Effect.objects.values_list("receiver", flat=True)) == ["Note", "note"]
+
+
+@pytest.mark.parametrize("name", ['the "first"', "größe", "7", "a\\b", "50 %"])
+def test_receiver__of_any_name__runs_by_the_emitters_message(offloaded: Offloaded, name: str) -> None:
+    offloaded(note, post_save, sender=Tag, name=name)
+    with fast_path.suspended():
+        Tag.objects.create(name="one")
+    (message,) = _due_messages("default")
+    Delivery.objects.all().delete()
+    assert consume(replace(message, attempts=(0,))) == Tally(done=1)
 
 
 def test_outbox__takes_large_envelopes_together() -> None:
