@@ -117,9 +117,8 @@ def test_send_robust__event_that_could_not_be_stored_is_the_senders_to_know(offl
     offloaded(receive, anything)
 
     def fail(execute: Any, sql: str, *rest: Any) -> Any:
-        if "offload_event" in sql:
-            raise DatabaseError("disk full")
-        return execute(sql, *rest)
+        # Whatever it is: PostgreSQL's COPY goes past here, but for the question before it.
+        raise DatabaseError("disk full")
 
     for _ in range(499):  # the 500th writes them all
         anything.send_robust(sender=None)
