@@ -23,6 +23,7 @@ class Guard(bootsteps.StartStopStep):  # type: ignore[misc]  # celery ships no t
 
     def start(self, parent: Any) -> None:
         parent.create_task_handler = partial(_guarded_handler, parent)
+        parent.task_consumer.on_decode_error = partial(_refuse_unread, parent)
         channel = parent.task_consumer.channel
         handlers = getattr(channel, "handlers", None)
         if handlers and "BRPOP" in handlers:
@@ -38,6 +39,12 @@ def _guarded(read: Callable[..., Any]) -> Callable[..., Any]:
             return True
 
     return read_or_refuse
+
+
+def _refuse_unread(consumer: Any, message: Any, error: Exception) -> None:
+    """What is said to be compressed, and isn't. Celery asks for its length first: without one, it kept its place."""
+    record_refusal(f"A message that can't be read: {error!r}", message_id=str(message.delivery_tag))
+    message.reject_log_error(logger, consumer.connection_errors)
 
 
 def _guarded_handler(consumer: Any) -> Callable[[Any], Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import zlib
 
 import pytest
 
@@ -41,6 +43,30 @@ def test_bytes_that_are_no_message__are_refused(start_worker: Start, broker: Bro
     for count, raw in enumerate(NO_MESSAGES, start=1):
         broker.client().lpush("default", raw)
         wait_for(lambda count=count: refused() == count, f"the refusal of {raw!r}")
+    assert_alive()
+    assert worker.process.poll() is None
+
+
+# No body at all; none that was compressed; one that was cut off.
+UNREADABLE = [None, "bm90IGNvbXByZXNzZWQ=", base64.b64encode(zlib.compress(b"[[], {}, {}]")[:-3]).decode()]
+
+
+def test_body_that_cannot_be_decompressed__is_refused(start_worker: Start, broker: Broker) -> None:
+    worker = start_worker()
+    for count, body in enumerate(UNREADABLE, start=1):
+        message = {
+            "body": body,
+            "headers": {"task": "tests.shop.receivers.record_save", "id": "x", "compression": "zlib"},
+            "properties": {
+                "delivery_tag": f"{count}",
+                "delivery_info": {"exchange": "", "routing_key": "default"},
+                "body_encoding": "base64",
+            },
+            "content-type": "application/json",
+            "content-encoding": "utf-8",
+        }
+        broker.client().lpush("default", json.dumps(message))
+        wait_for(lambda count=count: refused() == count, f"the refusal of {body!r}")
     assert_alive()
     assert worker.process.poll() is None
 
