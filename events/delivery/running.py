@@ -76,6 +76,8 @@ class Run:
 
         def once_more() -> list[Item]:
             nonlocal last, commit
+            if last is not self:
+                last._take_back(items, commit)
             last, commit = replace(self, claimer=self.claimer.anew()), Commit()
             return last._transaction(items, commit)
 
@@ -92,9 +94,7 @@ class Run:
             if isinstance(error, MemoryError) and len(items) > 1:
                 # Each is run in a process that has memory.
                 raise
-            if not commit.asked:
-                # Whatever of our claims is there now was committed by a receiver.
-                last.claimer.take_back(items)
+            last._take_back(items, commit)
             if len(items) > 1:
                 self._one_by_one(items)
             else:
@@ -104,6 +104,11 @@ class Run:
                 if isinstance(error, MemoryError):
                     raise
         return []
+
+    def _take_back(self, items: list[Item], commit: Commit) -> None:
+        if not commit.asked:
+            # Whatever of our claims is there now was committed by a receiver.
+            self.claimer.take_back(items)
 
     def _sorted_out(self, items: list[Item]) -> list[Item]:
         known = sorted_out(self.claimer, items)

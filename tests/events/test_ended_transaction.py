@@ -115,3 +115,34 @@ def test_commit_whose_answer_is_lost__is_not_undone_by_what_its_repetition_runs(
     assert list(Effect.objects.values_list("key", flat=True)) == ["one"]
     states = Delivery.objects.order_by("event_id").values_list("state", flat=True)
     assert list(states) == [State.DONE, State.DEAD]
+
+
+class Deadlock(Exception):
+    sqlstate = "40P01"
+
+
+def commit_and_meet_a_deadlock_once(sender: Any, text: str, **kwargs: Any) -> None:
+    if text not in met:
+        met.append(text)
+        with connection.cursor() as cursor:
+            cursor.execute("COMMIT")
+        raise OperationalError(1213, "database is locked") from Deadlock
+    Effect.objects.create(receiver="commit_and_meet_a_deadlock_once", key=text)
+
+
+met: list[str] = []
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_ended_transaction__that_is_repeated_runs_again(offloaded: Offloaded, recorded: bool) -> None:
+    met.clear()
+    offloaded(commit_and_meet_a_deadlock_once, happened)
+    with fast_path.suspended(), transaction.atomic():
+        happened.send(None, text="one")
+    (message,) = _due_messages("default")
+    if not recorded:
+        Delivery.objects.all().delete()
+        message = replace(message, attempts=(0,))
+    consume(message)
+    assert Effect.objects.get().key == "one"
+    assert Delivery.objects.get().state == State.DONE
