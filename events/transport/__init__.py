@@ -1,10 +1,10 @@
 """The only part of the bus that talks to the broker."""
 
-from events.transport.breaking_off import break_off
+from events.transport.breaking_off import see_acknowledged
 from events.transport.connecting import reset
 from events.transport.courier import Courier
 from events.transport.looking import Look, depth, look
 from events.transport.probing import probe
 from events.transport.publishing import publish
 
-__all__ = ["Courier", "Look", "break_off", "depth", "look", "probe", "publish", "reset"]
+__all__ = ["Courier", "Look", "depth", "look", "probe", "publish", "reset", "see_acknowledged"]

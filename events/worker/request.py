@@ -68,8 +68,7 @@ class ReceiverRequest(Request):  # type: ignore[misc]  # celery ships no types
 
     def acknowledge(self) -> None:
         super().acknowledge()
-        if not self._message.acknowledged:
-            transport.break_off(ConnectionResetError("a message could not be acknowledged"))
+        transport.see_acknowledged(self._message)
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
         if not soft:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
 import pytest
 
@@ -38,3 +39,15 @@ def test_broker_that_acknowledged_nothing_for_a_while__has_its_worker_back(
     Item.objects.create(title="afterwards")
     unfinished = Delivery.objects.exclude(state=State.DONE)
     wait_for(lambda: Delivery.objects.count() == 4 and not unfinished.exists(), "all of it", log=worker.log)
+
+
+def test_broker_that_answers__keeps_its_worker_connected(start_worker: Start) -> None:
+    worker = start_worker()
+    done = Delivery.objects.filter(state=State.DONE)
+    # Longer than it takes to find that one was not acknowledged.
+    end = time.monotonic() + 8
+    while time.monotonic() < end:
+        before = done.count()
+        Item.objects.create(title="one more")
+        wait_for(lambda before=before: done.count() == before + 2, "both deliveries", log=worker.log)
+    assert "Connection to broker lost" not in worker.log.read_text()
