@@ -110,8 +110,8 @@ def test_no_memory__is_a_failure_like_any_other(start_worker: Start) -> None:
     give_memory(worker, 200)
     emit("hoard")
     assert_poisoned(worker, PATIENCE + LOOKED_FOR, *KINDS)
-    dead = Delivery.objects.filter(state=State.DEAD)
-    assert any("MemoryError" in error for error in dead.values_list("error", flat=True))
+    errors = list(Delivery.objects.filter(state=State.DEAD).values_list("error", flat=True))
+    assert any("MemoryError" in error for error in errors), f"{errors}\n{worker.log.read_text()}"
     assert worker.process.poll() is None
 
 

@@ -110,11 +110,17 @@ def _crash() -> None:
     ctypes.string_at(0)
 
 
-def _hoard() -> None:
-    """Until there is no memory for one object more."""
-    hoard: list[object] = []
+def _hoard(hoard: list[object] | None = None) -> None:
+    """Until there is no memory for one object more. By halves: large ones take addresses alone, and no time."""
+    hoard = [] if hoard is None else hoard
+    size = 64 * 1024 * 1024
     while True:
-        hoard.append(bytearray(1000))
+        try:
+            hoard.append(bytearray(size))
+        except MemoryError:
+            if size < 1000:
+                raise
+            size //= 2
 
 
 _kept: list[object] = []
@@ -122,8 +128,7 @@ _kept: list[object] = []
 
 def _hoard_for_ever() -> None:
     """And none is given back when it fails."""
-    while True:
-        _kept.append(bytearray(1000))
+    _hoard(_kept)
 
 
 def _grow() -> None:
