@@ -6,11 +6,12 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.place import Place, Timeout, place, wait_for
+from benchmarks.place import QUEUES, Place, Timeout, place, wait_for
 from benchmarks.report import add_options, machine, tell
 
 # Events in a transaction of the emitter.
@@ -48,6 +49,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--waiting", type=int, default=50_000, help="deliveries that may wait while it goes on"
     )
+    parser.add_argument(
+        "--at-once",
+        action="store_true",
+        help="pause the queues until all of it is emitted: that many deliveries wait, and then drain",
+    )
     parser.add_argument("--patience", type=float, default=3600.0, help="seconds all of it may take")
     add_options(parser, "memory")
     return parser.parse_args()
@@ -59,12 +65,11 @@ def run(here: Place, options: argparse.Namespace) -> dict[str, Any]:
     pids["worker"] = here.worker("-P", "solo", WORKER_MAX_TASKS_PER_CHILD="0").pid
     pids["emitter"] = os.getpid()
     steps = [options.against, *(options.deliveries * tenth // 10 for tenth in range(1, 11))]
-    began, samples = time.monotonic(), {}
-    emitted = 0
-    for step in sorted({step for step in steps if step >= options.against}):
-        emitted = emit(emitted, step, options, began)
-        if step in {options.against, options.deliveries}:
-            wait_for(is_drained, f"{step} deliveries", left(options, began), every=0.5)
+    steps = sorted({step for step in steps if step >= options.against})
+    began = time.monotonic()
+    sampled = drained_at_once if options.at_once else drained_meanwhile
+    samples = {}
+    for step in sampled(steps, options, began):
         samples[step] = {name: Memory.of(pid) for name, pid in pids.items()}
         print(
             f"  {step:>9,} " + "  ".join(f"{n} {m.rss:.1f} MiB" for n, m in samples[step].items()), flush=True
@@ -72,12 +77,46 @@ def run(here: Place, options: argparse.Namespace) -> dict[str, Any]:
     return result(samples, time.monotonic() - began, options)
 
 
+def drained_meanwhile(steps: Sequence[int], options: argparse.Namespace, began: float) -> Iterator[int]:
+    """Each of the steps, when so many deliveries are emitted; the first and the last when they are done."""
+    emitted = 0
+    for step in steps:
+        emitted = emit(emitted, step, options, began)
+        if step in {steps[0], steps[-1]}:
+            wait_for(is_drained, f"{step} deliveries", left(options, began), every=0.5)
+        yield step
+
+
+def drained_at_once(steps: Sequence[int], options: argparse.Namespace, began: float) -> Iterator[int]:
+    """Each of the steps, when so many deliveries are done; all but the first begin when the last is emitted."""
+    from events.operations.pausing import Target, pause, resume
+
+    emitted = emit(0, steps[0], options, began)
+    wait_for(is_drained, f"{steps[0]} deliveries", left(options, began), every=0.5)
+    yield steps[0]
+    queues = [Target("queue", name) for name in QUEUES.split(",")]
+    for queue in queues:
+        pause("default", queue, by="benchmarks.memory")
+    emitted = emit(emitted, steps[-1], options, began, bounded=False)
+    waited = waiting()
+    print(f"  {waited:,} deliveries wait", flush=True)
+    resumed = time.monotonic()
+    for queue in queues:
+        resume("default", queue, by="benchmarks.memory")
+    for step in steps[1:-1]:
+        wait_for(lambda step=step: emitted - waiting() >= step, f"{step}", left(options, began), every=0.5)
+        yield step
+    wait_for(is_drained, f"{steps[-1]} deliveries", left(options, began), every=0.5)
+    print(f"  drained at {waited / (time.monotonic() - resumed):,.0f}/s", flush=True)
+    yield steps[-1]
+
+
 def left(options: argparse.Namespace, began: float) -> float:
     return float(options.patience - (time.monotonic() - began))
 
 
-def emit(emitted: int, until: int, options: argparse.Namespace, began: float) -> int:
-    """Deliveries, counted from the first; never more waiting than it may."""
+def emit(emitted: int, until: int, options: argparse.Namespace, began: float, *, bounded: bool = True) -> int:
+    """Deliveries, counted from the first; where `bounded`, never more waiting than may."""
     from django.db import transaction
 
     from benchmarks.subject.receivers import IDLE, RARE, idle
@@ -87,7 +126,10 @@ def emit(emitted: int, until: int, options: argparse.Namespace, began: float) ->
             for number in range(TRANSACTION):
                 idle.send(number=number)
         emitted += TRANSACTION * IDLE + TRANSACTION // RARE
-        wait_for(lambda: waiting() < options.waiting, "a shorter backlog", left(options, began), every=0.2)
+        if bounded:
+            wait_for(
+                lambda: waiting() < options.waiting, "a shorter backlog", left(options, began), every=0.2
+            )
     return emitted
 
 
