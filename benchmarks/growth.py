@@ -11,6 +11,7 @@ from typing import Any
 
 from benchmarks.place import place
 from benchmarks.report import add_options, machine, tell
+from benchmarks.subjects.unfinished import SETTLED
 
 # Batches, of which the fastest counts: what the machine did besides is left out.
 TIMES = 15
@@ -154,7 +155,7 @@ def fill(events: int, deliveries: int) -> None:
         cursor.execute(event, [events, deliveries, deliveries, listed, envelope, due])
         cursor.execute(delivery, [deliveries, 0, *([deliveries] * len(NAMES))])
         # What filling them left to be done is none of what is measured.
-        for statement in _SETTLE[connection.vendor]:
+        for statement in SETTLED[connection.vendor]:
             cursor.execute(statement)
 
 
@@ -163,10 +164,6 @@ _DELIVERY = "event_id, receiver, queue, state, tries, attempt, next_at, worker, 
 _NUMBERS = {
     "sqlite": "WITH RECURSIVE numbers(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < %s - 1)",
     "postgresql": "WITH numbers AS (SELECT generate_series(0, %s - 1) AS n)",
-}
-_SETTLE = {
-    "sqlite": ("ANALYZE", "PRAGMA wal_checkpoint(TRUNCATE)"),
-    "postgresql": ("VACUUM ANALYZE offload_event", "VACUUM ANALYZE offload_delivery", "CHECKPOINT"),
 }
 
 

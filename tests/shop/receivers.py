@@ -17,6 +17,7 @@ from tests.shop.signals import bought, plain, returned, told
 QUICK = Backoff(first=0.1, factor=1, tries=3)
 misbehave = Event("shop.misbehave", how=str, tag=str)
 slow = Event("shop.slow", seconds=float)
+slower = Event("shop.slower", seconds=float)
 
 
 def leave(receiver: str, event: Any, note: str = "") -> None:
@@ -104,6 +105,12 @@ def sleep_in_transaction(sender: Any, seconds: float, event: Any, **kwargs: Any)
 def sleep_outside(sender: Any, seconds: float, event: Any, **kwargs: Any) -> None:
     time.sleep(seconds)
     leave("sleep_outside", event)
+
+
+@offload(slower, queue="audit", atomic=False)
+def sleep_alone(sender: Any, seconds: float, event: Any, **kwargs: Any) -> None:
+    time.sleep(seconds)
+    leave("sleep_alone", event)
 
 
 def _misbehave(how: str) -> None:
