@@ -18,7 +18,7 @@ BENCH_STAMP := $(BENCH_VENV)/.installed
 export PORT MAIL_PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test prove chaos bench bench-quick bench-peers bench-backlog bench-memory coverage lint format typecheck check readme clean
+.PHONY: help setup run demo test prove chaos bench bench-quick bench-peers bench-backlog bench-memory coverage lint format typecheck check readme up down logs ps scale shell test-docker clean
 
 help: ## Show this list
 	@echo "Usage: make TARGET [PORT=8000] [MAIL_PORT=8025] [PYTHON=python3.12] [JOBS=3] [ARGS='-k name']"
@@ -104,6 +104,38 @@ check: lint typecheck ## Everything that needs no running process
 readme: setup ## Write the tables of signals and of benchmarks in README.md anew
 	@$(PY) -m project.dev.readme
 	@$(PY) -m benchmarks.readme
+
+# --- In containers: docs/containers.md -----------------------------------------------------------------------
+
+PROFILES ?=
+SERVICE ?= web
+COMPOSE := docker compose
+
+up: ## The site in containers, at PORT; PROFILES=rabbitmq,observability for more. Writes what .env lacks
+	@$(COMPOSE) version >/dev/null 2>&1 || { \
+		echo "Docker with Compose v2 is needed: https://docs.docker.com/engine/install/" >&2; exit 1; }
+	@deploy/env.sh "$(PROFILES)"
+	@$(COMPOSE) up --build --detach --wait $(ARGS)
+	@echo "The library: http://127.0.0.1:$(PORT)/    Its mail: http://127.0.0.1:$(MAIL_PORT)/"
+	@echo "Books, readers and an admin to begin with: $(COMPOSE) exec web python manage.py demo_data"
+
+down: ## Stop and remove the containers; the data stay in their volumes
+	@$(COMPOSE) --profile "*" down $(ARGS)
+
+logs: ## What the containers say, from now on; of some with ARGS='web worker-emails'
+	@$(COMPOSE) logs --follow --tail 100 $(ARGS)
+
+ps: ## Which containers run, and whether they are healthy
+	@$(COMPOSE) ps --all $(ARGS)
+
+scale: ## More workers of a kind, or fewer: make scale ARGS=worker-emails=3
+	@$(COMPOSE) scale $(ARGS)
+
+shell: ## A shell in a container: of web, or SERVICE=worker-emails
+	@$(COMPOSE) exec $(SERVICE) bash
+
+test-docker: setup ## The compose stack and workers in containers, killed under load; needs Docker
+	@$(PY) -m pytest tests/docker -n 0 $(ARGS)
 
 clean: ## Remove .venv, caches and all local data in var/
 	@rm -rf $(VENV) $(BENCH_VENV) var .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage htmlcov

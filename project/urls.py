@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 from django.conf import settings
-from django.conf.urls.static import static
 from django.contrib import admin
 from django.contrib.auth import views as auth
+from django.db.transaction import non_atomic_requests
 from django.urls import include, path
+from django.views.static import serve
 
 from library.views.atomic import atomic_when_writing
 
@@ -15,6 +16,7 @@ urlpatterns = [
     path("accounts/login/", login, name="login"),
     path("accounts/logout/", auth.LogoutView.as_view(), name="logout"),
     path("", include("library.urls")),
-    # Empty unless DEBUG is on: in production the front server hands out uploaded files.
-    *static(settings.MEDIA_URL, document_root=settings.MEDIA_ROOT),
 ]
+if settings.SERVE_MEDIA:
+    media = f"{settings.MEDIA_URL.strip('/')}/<path:path>"
+    urlpatterns.append(path(media, non_atomic_requests(serve), {"document_root": settings.MEDIA_ROOT}))

@@ -15,7 +15,9 @@ def modules(*packages: str) -> Iterator[Path]:
         yield from (ROOT / package).rglob("*.py")
 
 
-@pytest.mark.parametrize("name", ["manage.py", "Makefile", "requirements", "tests", *PACKAGES])
+@pytest.mark.parametrize(
+    "name", ["manage.py", "Makefile", "docker-compose.yml", "requirements", "tests", *PACKAGES]
+)
 def test_layout__is_where_a_newcomer_looks_for_it(name: str) -> None:
     assert (ROOT / name).exists()
 

@@ -141,3 +141,12 @@ def test_celery__no_task_may_run_longer_than_the_broker_keeps_it_to_itself() -> 
 
 def test_celery__keeps_its_database_connections() -> None:
     assert app.conf.get("CELERY_DB_REUSE_MAX") == 1000
+
+
+@pytest.mark.parametrize(
+    ("env", "served"), [({}, False), ({"SERVE_MEDIA": "on"}, True), ({"DEBUG": "on"}, True)]
+)
+def test_settings__uploaded_files_are_handed_out_by_django_only_where_asked(
+    tmp_path: Path, env: dict[str, str], served: bool
+) -> None:
+    assert settings_under(tmp_path, "SERVE_MEDIA", **env) == {"SERVE_MEDIA": served}
