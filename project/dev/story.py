@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
-from pathlib import Path
+from typing import Protocol
+from urllib.parse import urljoin
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
@@ -16,7 +17,7 @@ from events.models import Delivery, State
 from library.models import AuditEntry, Book, Category, Profile, Reading, Recommendation
 from project.dev.browser import Browser, File
 from project.dev.effects import Effect
-from project.dev.stack import Stack
+from project.dev.stack import get
 
 NAME, EMAIL = "ada", "ada@example.org"
 PASSWORD = "a quiet corner by the window"  # noqa: S105 -- of a reader who lives as long as the demo
@@ -40,14 +41,18 @@ def audited(action: str, wanted: int = 1, /, **about: object) -> Effect:
     return Effect(f"audit entry {action}", AuditEntry.objects.filter(action=action, **about).count, wanted)
 
 
-def count_file(name: str) -> Callable[[], int]:
-    """1 while a file of that name lies among the uploaded ones."""
-    return lambda: int(bool(name) and (Path(settings.MEDIA_ROOT) / name).exists())
+class Place(Protocol):
+    """Where it is played. The settings name the site's database."""
+
+    @property
+    def site(self) -> str: ...
+
+    def mails(self) -> list[dict[str, object]]: ...
 
 
 @dataclass(slots=True)
 class Story:
-    stack: Stack
+    stack: Place
     admin_password: str
     reader: Browser = field(init=False)
     book_id: int = 0
@@ -59,6 +64,11 @@ class Story:
     @property
     def book(self) -> Book:
         return Book.objects.get(pk=self.book_id)
+
+    def file(self, name: str) -> Callable[[], int]:
+        """1 while an uploaded file of that name is there, 0 when it is gone."""
+        address = urljoin(self.stack.site, f"{settings.MEDIA_URL}{name}")
+        return lambda: {200: 1, 404: 0}[get(address).status_code]
 
     @property
     def subject(self) -> str:
@@ -108,7 +118,7 @@ class Story:
 
     def book_recorded(self) -> list[Effect]:
         return [
-            Effect("the book with its cover", count_file(self.covers[0]), lasts=False),
+            Effect("the book with its cover", self.file(self.covers[0]), lasts=False),
             audited("book.created", subject=self.subject, actor__username=NAME),
         ]
 
@@ -160,8 +170,8 @@ class Story:
     def old_cover_gone(self) -> list[Effect]:
         before, after = self.covers
         return [
-            Effect("files of the old cover", count_file(before), wanted=0),
-            Effect("files of the new cover", count_file(after), lasts=False),
+            Effect("files of the old cover", self.file(before), wanted=0),
+            Effect("files of the new cover", self.file(after), lasts=False),
             audited("book.updated", subject=self.subject, changes__cover__after=after),
         ]
 
@@ -172,7 +182,7 @@ class Story:
     def book_gone(self) -> list[Effect]:
         return [
             Effect("rows of the book", Book.objects.filter(pk=self.book_id).count, wanted=0),
-            Effect("files of its cover", count_file(self.covers[-1]), wanted=0),
+            Effect("files of its cover", self.file(self.covers[-1]), wanted=0),
             audited("book.deleted", subject=self.subject),
         ]
 
@@ -200,6 +210,6 @@ class Story:
             Effect(
                 "the featured book still there", Book.objects.filter(pk=self.book_id, is_featured=True).count
             ),
-            Effect("files of its cover", count_file(self.covers[0])),
+            Effect("files of its cover", self.file(self.covers[0])),
             audited("book.deleted", 0, subject=self.subject),
         ]
