@@ -193,7 +193,9 @@ EVENTS: dict[str, Any] = {
     "QUEUES": ["default", "emails", "audit", "recommendations", "files", "alerts"],
 }
 
-CELERY_BROKER_URL: str = env.str("REDIS_URL", default="") or "redis://127.0.0.1:6379/0"
+CELERY_BROKER_URL: str = (
+    env.str("BROKER_URL", default="") or env.str("REDIS_URL", default="") or "redis://127.0.0.1:6379/0"
+)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker waits for its broker however long that is away
 # A broker that is full or read-only refuses what a worker tells it: it connects anew, instead of ending.

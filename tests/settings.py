@@ -22,7 +22,7 @@ os.environ.setdefault("SECRET_KEY", "a-key-for-the-tests-that-is-long-enough-for
 if "TEST_BROKER_URL" not in os.environ:
     # A port that refuses: only tests that ask for the `broker` fixture reach one.
     os.environ["TEST_BROKER_URL"] = "redis://127.0.0.1:1/0"
-os.environ["REDIS_URL"] = os.environ["TEST_BROKER_URL"]
+os.environ |= {"REDIS_URL": os.environ["TEST_BROKER_URL"], "BROKER_URL": ""}
 
 from project.settings import *  # noqa: E402, F403 -- a settings module extends another; after the environment
 from project.settings import DATABASES, EVENTS, INSTALLED_APPS, SQLITE_OPTIONS, STORAGES  # noqa: E402 -- after the environment

@@ -15,7 +15,13 @@ class Elsewhere:
     @property
     def environment(self) -> dict[str, str]:
         """Of the process that tells the story. It looks into the site's database, and sends nothing by itself."""
-        return {"DJANGO_SETTINGS_MODULE": "project.settings", "DEBUG": "on", "REDIS_URL": "", "EMAIL_URL": ""}
+        return {
+            "DJANGO_SETTINGS_MODULE": "project.settings",
+            "DEBUG": "on",
+            "REDIS_URL": "",
+            "BROKER_URL": "",
+            "EMAIL_URL": "",
+        }
 
     def mails(self) -> list[dict[str, object]]:
         """What its Mailpit holds, newest first, but the oldest beyond 1,000."""

@@ -58,6 +58,7 @@ class Stack:
             "MEDIA_ROOT": str(self.directory / "media"),
             "DATABASE_URL": self.database_url,
             "REDIS_URL": "",
+            "BROKER_URL": "",
             "EMAIL_URL": "",
             "SLOW_REQUEST_MS": "10000",  # on a busy machine a log-in may be slow, and that is no part of a story
             "SITE_URL": self.site.rstrip("/"),

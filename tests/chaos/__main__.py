@@ -145,6 +145,7 @@ def _prepare_django(directory: Path, database: ChaosDatabase, proxy: Proxy) -> N
         "DJANGO_SETTINGS_MODULE": "tests.chaos.settings",
         "DATABASE_URL": database.url,
         "REDIS_URL": f"redis://127.0.0.1:{proxy.port}/0",
+        "BROKER_URL": "",
         "VAR_DIR": str(directory / "var"),
         "SECRET_KEY": secrets.token_urlsafe(40),
         "EMAIL_URL": "dummymail://",
