@@ -47,19 +47,27 @@ class Web(Member):
 
     def _listen(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
-        for line in process.stdout:
-            word, _, rest = line.strip().partition(" ")
-            if word == "did":
-                self.did += 1
-                milliseconds, events = rest.split()
-                self.slowest = max(self.slowest, float(milliseconds))
-                self._load.count(int(events))
-            elif word == "failed":
-                self.failed += 1
-                with self.log.open("a") as log:
-                    log.write(line)
-            elif word == "paused" and self.order == "pause":
-                self.paused.set()
+        assert process.stdin is not None
+        with process.stdout:
+            for line in process.stdout:
+                self._hear(line)
+        # It ended: what it was not told any more can't be sent.
+        with suppress(OSError):
+            process.stdin.close()
+
+    def _hear(self, line: str) -> None:
+        word, _, rest = line.strip().partition(" ")
+        if word == "did":
+            self.did += 1
+            milliseconds, events = rest.split()
+            self.slowest = max(self.slowest, float(milliseconds))
+            self._load.count(int(events))
+        elif word == "failed":
+            self.failed += 1
+            with self.log.open("a") as log:
+                log.write(line)
+        elif word == "paused" and self.order == "pause":
+            self.paused.set()
 
 
 class Load:
