@@ -109,15 +109,17 @@ readme: setup ## Write the tables of signals and of benchmarks in README.md anew
 
 PROFILES ?=
 SERVICE ?= web
-COMPOSE := docker compose
+# What `make up` was given is in .env: our own defaults must not win over it.
+GIVEN := $(foreach name,PORT MAIL_PORT,$(if $(filter file,$(origin $(name))),,$(name)))
+COMPOSE := env $(foreach name,$(filter-out $(GIVEN),PORT MAIL_PORT),-u $(name)) docker compose
 
 up: ## The site in containers, at PORT; PROFILES=rabbitmq,observability for more. Writes what .env lacks
 	@$(COMPOSE) version >/dev/null 2>&1 || { \
 		echo "Docker with Compose v2 is needed: https://docs.docker.com/engine/install/" >&2; exit 1; }
-	@deploy/env.sh "$(PROFILES)"
+	@deploy/env.sh "$(PROFILES)" $(foreach name,$(GIVEN),$(name)=$($(name)))
 	@$(COMPOSE) up --build --detach --wait $(ARGS)
-	@echo "The library: http://127.0.0.1:$(PORT)/    Its mail: http://127.0.0.1:$(MAIL_PORT)/"
-	@echo "Books, readers and an admin to begin with: $(COMPOSE) exec web python manage.py demo_data"
+	@echo "The library: http://$$($(COMPOSE) port web 8000)/    Its mail: http://$$($(COMPOSE) port mail 8025)/"
+	@echo "Books, readers and an admin to begin with: docker compose exec web python manage.py demo_data"
 
 down: ## Stop and remove the containers; the data stay in their volumes
 	@$(COMPOSE) --profile "*" down $(ARGS)

@@ -1,12 +1,15 @@
 #!/bin/sh
-# `env.sh [PROFILE,...]` writes into .env what the containers need and it lacks; what is there stays. Needs no Python.
+# `env.sh [PROFILE,... [NAME=VALUE ...]]` writes into .env what the containers need and it lacks; what is there stays.
+# Profiles and NAMEs that are given are written down, so that `docker compose` means the same as `make up` did.
 set -eu
 umask 077
 profiles=${1:-}
+[ $# = 0 ] || shift
 
 secret() { od -An -v -tx1 -N32 /dev/urandom | tr -d ' \n'; }
 has() { grep -q "^$1=" .env; }
 add() { has "$1" || printf '%s=%s\n' "$1" "$2" >>.env; }
+forget() { if has "$1"; then { grep -v "^$1=" .env || true; } >.env.new && mv .env.new .env; fi; }
 wanted() { case ",$profiles," in *",$1,"*) ;; *) return 1 ;; esac; }
 
 # As `make setup` writes it, for `make run`; in containers DEBUG is off, whatever is said here.
@@ -16,10 +19,15 @@ wanted() { case ",$profiles," in *",$1,"*) ;; *) return 1 ;; esac; }
 # No TLS in front, as on a laptop: said on the first use alone. Take the line out where there is.
 has POSTGRES_PASSWORD || add CONTAINERS_HTTPS off
 for name in SECRET_KEY POSTGRES_PASSWORD REDIS_PASSWORD; do add "$name" "$(secret)"; done
-if wanted rabbitmq; then add RABBITMQ_PASSWORD "$(secret)"; fi
-if wanted observability; then add GRAFANA_PASSWORD "$(secret)"; fi
-if [ -n "$profiles" ]; then
-    # Written down, so that `docker compose` means the same containers as this.
-    { grep -v '^COMPOSE_PROFILES=' .env; printf 'COMPOSE_PROFILES=%s\n' "$profiles"; } >.env.new
-    mv .env.new .env
+if wanted rabbitmq; then
+    add RABBITMQ_PASSWORD "$(secret)"
+    add ON_RABBITMQ yes
+elif [ -n "$profiles" ]; then
+    forget ON_RABBITMQ
 fi
+if wanted observability; then add GRAFANA_PASSWORD "$(secret)"; fi
+[ -z "$profiles" ] || set -- "COMPOSE_PROFILES=$profiles" "$@"
+for given in "$@"; do
+    forget "${given%%=*}"
+    printf '%s\n' "$given" >>.env
+done

@@ -65,7 +65,11 @@ def test_stack__tells_the_readers_story(stack: Compose) -> None:
 
 @pytest.mark.timeout(1200)
 def test_stack_on_rabbitmq__tells_the_readers_story_too(image: str) -> None:
-    profile = {"COMPOSE_PROFILES": "rabbitmq", "RABBITMQ_PASSWORD": secrets.token_hex(16)}
+    profile = {
+        "COMPOSE_PROFILES": "rabbitmq",
+        "ON_RABBITMQ": "yes",
+        "RABBITMQ_PASSWORD": secrets.token_hex(16),
+    }
     with running(Compose(image, "ports.yml", extra=profile)) as compose:
         tell_the_story(compose)
 

@@ -23,8 +23,8 @@ def checkout(tmp_path: Path) -> Path:
     return directory
 
 
-def write_env(checkout: Path, profiles: str = "") -> str:
-    subprocess.run(["deploy/env.sh", profiles], cwd=checkout, check=True)
+def write_env(checkout: Path, profiles: str = "", *given: str) -> str:
+    subprocess.run(["deploy/env.sh", profiles, *given], cwd=checkout, check=True)
     return (checkout / ".env").read_text()
 
 
@@ -84,3 +84,28 @@ def test_env__profiles_are_written_down_with_their_passwords(checkout: Path) -> 
     ]
     assert len(re.findall(rf"^(?:RABBITMQ|GRAFANA)_PASSWORD={SECRET}$", written, re.MULTILINE)) == 2
     assert (checkout / ".env").stat().st_mode & 0o077 == 0
+
+
+def test_env__ports_that_are_given_are_those_of_the_next_command_too(checkout: Path) -> None:
+    write_env(checkout, "", "PORT=8001", "MAIL_PORT=8026")
+    written = write_env(checkout, "", "PORT=8002")
+
+    assert re.findall(r"^\w*PORT=.*$", written, re.MULTILINE) == ["MAIL_PORT=8026", "PORT=8002"]
+    assert write_env(checkout) == written
+
+
+def test_env__rabbitmq_is_the_broker_as_long_as_its_profile_is_wanted(checkout: Path) -> None:
+    with_it = write_env(checkout, "rabbitmq")
+    still = write_env(checkout)
+    without = write_env(checkout, "none")
+    again = write_env(checkout, "rabbitmq")
+
+    assert [("ON_RABBITMQ=yes\n" in written) for written in (with_it, still, without, again)] == [
+        True,
+        True,
+        False,
+        True,
+    ]
+    [password] = re.findall(rf"RABBITMQ_PASSWORD={SECRET}", with_it)
+    assert password in without
+    assert password in again
