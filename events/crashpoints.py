@@ -28,6 +28,7 @@ NAMES = frozenset(
         "careful.counted",
         "relay.materialised",
         "relay.marked_sent",
+        "relay.metered",
         "relay.published",
         "prune.halfway",
     }

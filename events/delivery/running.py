@@ -181,17 +181,17 @@ class Run:
         done, skipped = self._invoked(present, started)
         # The last question before the commit: a transaction that a receiver broke in silence refuses it, and where
         # our claim vanished with one, the records are fewer than they were.
-        if self.claimer.kept() != len(ours):
+        ended = max(done + len(skipped) + len(gone), 1)
+        if self.claimer.kept((time.monotonic() - started) / ended) != len(ours):
             raise BrokenTransaction(
                 "The claim is gone: the receiver ended the transaction it runs in. Use offload(atomic=False)."
             )
         self._skip(skipped + self._skipped_gone(gone))
         counted.done += done
         counted.skipped += len(skipped) + len(gone)
-        ended = done + len(skipped)
-        pace.learn(self.receiver.name, time.monotonic() - started, max(ended + len(gone), 1))
+        pace.learn(self.receiver.name, time.monotonic() - started, ended)
         crashpoint("deliver.ran")
-        left = [item for item, _ in present[ended:]]
+        left = [item for item, _ in present[done + len(skipped) :]]
         self.claimer.release(left)
         return left
 

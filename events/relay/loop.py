@@ -12,7 +12,9 @@ from django.db import Error, connections
 from events.conf import settings
 from events.databases import outbox_aliases
 from events.forking import not_forking_relay
-from events.relay import behind, lease
+from events.relay import behind, lease, metering
+from events.relay.metering import Reader
+from events.relay.news import note_broker
 from events.relay.pruning import Pruned, prune
 from events.relay.rounds import Round, turn
 
@@ -28,6 +30,8 @@ _TELL_EVERY = 60.0
 _PRUNE_EVERY = 3600.0
 # A worker that is restarted every hour has to come to it too.
 _FIRST_PRUNE = 60.0
+# Between two readings of the figures: they are as old as that, at most.
+_METER_EVERY = 5.0
 
 
 class Relay:
@@ -40,6 +44,9 @@ class Relay:
         self._tell_at = self._started + _TELL_EVERY
         self._prune_at: dict[str, float] = {}
         self._pruning: dict[str, Iterator[Pruned]] = {}
+        self._readers: dict[str, Reader] = {}
+        self._meter_at: dict[str, float] = {}
+        self._reading: dict[str, Iterator[None]] = {}
 
     def run(self) -> None:
         logger.info("events.relay state=started aliases=%s", ",".join(outbox_aliases()))
@@ -64,8 +71,11 @@ class Relay:
             self._tell_at = time.monotonic() + _TELL_EVERY
         for using in outbox_aliases():
             try:
-                pause = min(pause, self._pause_after(turn(using)))
+                done = turn(using)
+                pause = min(pause, self._pause_after(done))
                 self._prune(using)
+                self._read_meter(using)
+                note_broker(using, done.broker_error)
                 if tell:
                     behind.tell(using)
             except Error as error:
@@ -98,10 +108,27 @@ class Relay:
         elif gone:
             logger.info("events.prune alias=%s gone=%s", using, gone)
 
+    def _read_meter(self, using: str) -> None:
+        if using not in self._reading:
+            if time.monotonic() < self._meter_at.get(using, 0.0):
+                return
+            self._reading[using] = self._readers.setdefault(using, Reader(using)).read()
+        try:
+            # One step in a round, as of the prune.
+            next(self._reading[using])
+        except BaseException as end:
+            # Ended or broken: the next one begins anew.
+            del self._reading[using]
+            self._meter_at[using] = time.monotonic() + _METER_EVERY
+            if not isinstance(end, StopIteration):
+                del self._readers[using]
+                raise
+
     def _leave(self) -> None:
         for using in outbox_aliases():
             try:
                 lease.leave(using)
+                metering.leave(using)
             except Error:
                 # It runs out by itself.
                 logger.warning("events.relay alias=%s lease='left to expire'", using)

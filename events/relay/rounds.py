@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.db import Error
 
@@ -37,6 +37,8 @@ class Round:
     more: bool = False
     # A queue had room, and took no more than that: it moves, and more waits.
     moves: bool = False
+    # What the broker said instead of an answer; None where none was asked.
+    broker_error: str | None = field(default=None, compare=False)
 
     def __bool__(self) -> bool:
         return bool(self.materialised or self.recovered or self.lost or self.messages)
@@ -82,8 +84,10 @@ def _serve(using: str, queue: str, done: Round) -> bool:
     except Exception as error:  # noqa: BLE001 - each broker's client has errors of its own
         # Nothing is concluded from a broker that can't be asked.
         logger.warning("events.relay queue=%s error=%r remedy='tried again in a moment'", queue, error)
+        done.broker_error = f"{type(error).__name__}: {error}"
         transport.reset()
         return False
+    done.broker_error = ""
     # Read after the broker: see events.relay.looking.
     workforce = Workforce.read(using)
     # Where a broker doesn't let us see, only an empty queue says what is not in it.

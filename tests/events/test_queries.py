@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 from django.db import connection, transaction
 
-from events.delivery import running
+from events.delivery import claim, running
 from events.delivery.consuming import consume
 from events.delivery.tally import Tally
 from events.fast_path import fast_path
@@ -35,6 +35,8 @@ EFFECT = ["INSERT shop_effect"]
 def left_to_the_relay(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     # However slow this machine, a chunk is not cut short.
     monkeypatch.setattr(running, "CHUNK_SECONDS", 3600.0)
+    # Nor is the time it took worth a word.
+    monkeypatch.setattr(claim, "WORTH_WRITING", float("inf"))
     with fast_path.suspended():
         # What a process asks once: its connection's isolation, and so on.
         emitted(1)
@@ -112,6 +114,28 @@ def test_chunk_of_the_relay__locks_claims_and_checks_in_a_statement_each(count: 
         *EFFECT * count,
         "SELECT offload_delivery",
     ]
+
+
+@pytest.mark.parametrize("count", [1, 50])
+def test_slow_chunk__writes_how_long_each_ran_in_the_statement_that_checks(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claim, "WORTH_WRITING", 0.0)
+    emitted(count)
+    message = published(fed())
+    with statements() as made:
+        assert consume(message) == Tally(done=count)
+    assert made == [
+        "INSERT offload_delivery",
+        "SELECT offload_event",
+        *EFFECT * count,
+        "UPDATE offload_delivery",
+    ]
+    rows = Delivery.objects.filter(message_id=message.id)
+    assert len(rows) == count
+    assert all(row.started_at < row.finished_at for row in rows)
+    # Its share of the chunk's time, each.
+    assert len({row.finished_at - row.started_at for row in rows}) == 1
 
 
 @pytest.mark.skipif(connection.vendor == "mysql", reason="it has no partial indexes")

@@ -13,7 +13,7 @@ from django_celery_results.backends import DatabaseBackend
 from django_celery_results.models import TaskResult
 
 from events import Event
-from events.delivery import running
+from events.delivery import claim, running
 from events.delivery.concluding import Conclusion
 from events.delivery.consuming import consume
 from events.delivery.tally import Tally
@@ -65,6 +65,12 @@ def ours(theirs: DatabaseBackend) -> Results:
     backend = instead_of(theirs)
     assert isinstance(backend, Results)
     return backend
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow this machine, the time a chunk took is not worth a word."""
+    monkeypatch.setattr(claim, "WORTH_WRITING", float("inf"))
 
 
 @pytest.mark.parametrize(("result", "state", "traceback"), OUTCOMES)

@@ -1,0 +1,160 @@
+"""What ended in a minute, counted from the deliveries: through an index, in steps of a moment each."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from django.db.models import (
+    Case,
+    Count,
+    F,
+    FloatField,
+    Func,
+    IntegerField,
+    Max,
+    Q,
+    QuerySet,
+    Sum,
+    Value,
+    When,
+)
+
+from events.histogram import BOUNDS, BUCKETS
+from events.models import FINISHED, Delivery, EventRecord, Minute
+
+# Seconds a step may take: feeding waits for it.
+_TARGET = 0.05
+# Rows. A step that found no more took its time for other reasons, and would take it for half of them too.
+_FEW = 500
+# Seconds of deliveries in one step.
+_LEAST, _MOST = 0.05, 60.0
+# Alias → seconds of the next.
+_widths: defaultdict[str, float] = defaultdict(lambda: 1.0)
+
+
+class Key(NamedTuple):
+    receiver: str
+    queue: str
+    state: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Counted:
+    """Of one receiver, queue and state."""
+
+    count: int = 0
+    failed_tries: int = 0
+    wait: list[int] = field(default_factory=lambda: [0] * BUCKETS)
+    run: list[int] = field(default_factory=lambda: [0] * BUCKETS)
+    wait_ms: int = 0
+    run_ms: int = 0
+    slowest_ms: int = 0
+
+
+Counts = dict[Key, Counted]
+
+
+class Milliseconds(Func):
+    """From one moment to another; each database subtracts in its own words."""
+
+    output_field = FloatField()
+    arity = 2
+
+    def __init__(self, start: str, end: str) -> None:
+        super().__init__(F(start), F(end))
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        template = "((julianday(%(end)s) - julianday(%(start)s)) * 86400000.0)"
+        return self._filled(compiler, template)
+
+    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        return self._filled(compiler, "(EXTRACT(EPOCH FROM (%(end)s - %(start)s)) * 1000.0)")
+
+    def as_mysql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        return self._filled(compiler, "(TIMESTAMPDIFF(MICROSECOND, %(start)s, %(end)s) / 1000.0)")
+
+    def _filled(self, compiler: Any, template: str) -> Any:
+        start, end = (compiler.compile(each)[0] for each in self.get_source_expressions())
+        return template % {"start": start, "end": end}, ()
+
+
+def _bucket(milliseconds: str) -> Case:
+    steps = [When(Q(**{f"{milliseconds}__lte": bound}), then=Value(at)) for at, bound in enumerate(BOUNDS)]
+    # Nothing is put in none: a comparison with it is neither true nor false.
+    unknown = When(Q(**{f"{milliseconds}__isnull": True}), then=Value(-1))
+    return Case(unknown, *steps, default=Value(len(BOUNDS)), output_field=IntegerField())
+
+
+def count(using: str, start: datetime, end: datetime, into: Counts) -> Iterator[None]:
+    """Add what ended from `start` on and before `end`; yields between two steps."""
+    at = start
+    while at < end:
+        began = time.monotonic()
+        width = _widths[using]
+        to = min(at + timedelta(seconds=width), end)
+        rows = _count_deliveries(using, at, to, into) + _count_events(using, at, to, into)
+        took = time.monotonic() - began
+        if took > _TARGET and rows > _FEW:
+            _widths[using] = max(_LEAST, width / 2)
+        elif took < _TARGET / 4:
+            _widths[using] = min(_MOST, width * 2)
+        at = to
+        yield
+
+
+def first_after(using: str, moment: datetime) -> datetime | None:
+    """When the first delivery ended, or event was emitted, from that moment on."""
+    ended = Delivery.objects.using(using).filter(finished_at__gte=moment).order_by("finished_at")
+    emitted = EventRecord.objects.using(using).filter(emitted_at__gte=moment).order_by("emitted_at")
+    found = [
+        ended.values_list("finished_at", flat=True).first(),
+        emitted.values_list("emitted_at", flat=True).first(),
+    ]
+    return min((at for at in found if at is not None), default=None)
+
+
+def _between(rows: QuerySet[Any], at: str, start: datetime, end: datetime) -> QuerySet[Any]:
+    return rows.filter(**{f"{at}__gte": start, f"{at}__lt": end}).order_by()
+
+
+def _count_events(using: str, start: datetime, end: datetime, into: Counts) -> int:
+    emitted = _between(EventRecord.objects.using(using), "emitted_at", start, end).count()
+    if emitted:
+        _at(into, Key("", "", Minute.EMITTED)).count += emitted
+    return emitted
+
+
+def _count_deliveries(using: str, start: datetime, end: datetime, into: Counts) -> int:
+    rows = _between(Delivery.objects.using(using).filter(state__in=FINISHED), "finished_at", start, end)
+    # Of one that failed before, the wait is mostly the retry's own.
+    first_try = When(tries=0, then=Milliseconds("event__emitted_at", "started_at"))
+    rows = rows.annotate(
+        waited=Case(first_try, output_field=FloatField()), ran=Milliseconds("started_at", "finished_at")
+    )
+    grouped = rows.annotate(wait_at=_bucket("waited"), run_at=_bucket("ran")).values_list(
+        "receiver", "queue", "state", "wait_at", "run_at"
+    )
+    summed = grouped.annotate(Count("pk"), Sum("tries"), Sum("waited"), Sum("ran"), Max("ran"))
+    all_ = 0
+    for receiver, queue, state, wait_at, run_at, number, tries, waited, ran, slowest in summed:
+        all_ += number
+        found = _at(into, Key(receiver, queue, state))
+        found.count += number
+        found.failed_tries += tries
+        if wait_at >= 0:
+            found.wait[wait_at] += number
+            found.wait_ms += max(0, round(waited))
+        if run_at >= 0:
+            found.run[run_at] += number
+            found.run_ms += max(0, round(ran))
+            found.slowest_ms = max(found.slowest_ms, round(slowest))
+    return all_
+
+
+def _at(into: Counts, key: Key) -> Counted:
+    return into.setdefault(key, Counted())

@@ -1,0 +1,226 @@
+"""What ended in each minute: counted from the rows, neither twice nor lost, whoever counts and dies."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from events import identity
+from events.histogram import BUCKETS, quantile
+from events.ids import uuid7
+from events.models import Delivery, EventRecord, Meter, Minute, State
+from events.relay import metering
+from events.relay.counting import Counts, count
+from events.relay.metering import KEPT, METER, MINUTE, SETTLED, Reader
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+RECEIVER = "tests.first"
+
+
+def ended(
+    at: datetime,
+    *,
+    number: int = 1,
+    state: State = State.DONE,
+    receiver: str = RECEIVER,
+    waited: float = 0.1,
+    ran: float = 0.01,
+    tries: int = 0,
+) -> list[Delivery]:
+    """Deliveries that ended at that moment."""
+    events = [
+        EventRecord(
+            id=uuid7(),
+            type="tests.happened",
+            correlation_id=uuid7(),
+            receivers={receiver: "default"},
+            envelope="{}",
+            emitted_at=at - timedelta(seconds=ran + waited),
+        )
+        for _ in range(number)
+    ]
+    EventRecord.objects.bulk_create(events)
+    return Delivery.objects.bulk_create(
+        Delivery(
+            event=event,
+            receiver=receiver,
+            queue="default",
+            state=state,
+            tries=tries,
+            started_at=at - timedelta(seconds=ran),
+            finished_at=at,
+        )
+        for event in events
+    )
+
+
+def read(reader: Reader | None = None) -> None:
+    for _ in (reader or Reader("default")).read():
+        pass
+
+
+def minutes(state: str = State.DONE) -> dict[datetime, int]:
+    rows = Minute.objects.filter(state=state, minute__gt=Minute.EVER)
+    return dict(rows.values_list("minute", "count"))
+
+
+def ever(state: str = State.DONE) -> int:
+    return Minute.objects.get(minute=Minute.EVER, state=state).count
+
+
+def whole(ago: timedelta = timedelta()) -> datetime:
+    """A minute that has ended, so long ago."""
+    return metering.floor(timezone.now() - ago) - 2 * MINUTE
+
+
+def test_minute__is_what_its_rows_say() -> None:
+    at = whole()
+    ended(at, number=3, waited=0.1, ran=0.02)
+    ended(at + timedelta(seconds=59), number=2, waited=3, ran=1.5)
+    ended(at, state=State.DEAD, tries=12)
+    ended(at + MINUTE, number=1)
+    read()
+    row = Minute.objects.get(minute=at, state=State.DONE)
+    assert (row.receiver, row.queue, row.count, row.failed_tries) == (RECEIVER, "default", 5, 0)
+    assert sum(row.wait) == sum(row.run) == 5
+    assert len(row.wait) == BUCKETS
+    # 20 ms are above 16 and within 32; 1.5 s above 1,024 and within 2,048.
+    assert (row.run[5], row.run[11]) == (3, 2)
+    assert (row.wait[7], row.wait[12]) == (3, 2)
+    assert row.run_ms == pytest.approx(3 * 20 + 2 * 1500, abs=5)
+    assert row.wait_ms == pytest.approx(3 * 100 + 2 * 3000, abs=5)
+    assert row.slowest_ms == pytest.approx(1500, abs=2)
+    dead = Minute.objects.get(minute=at, state=State.DEAD)
+    # Its wait was mostly that for the retries.
+    assert (dead.count, dead.failed_tries, sum(dead.wait)) == (1, 12, 0)
+    assert minutes() == {at: 5, at + MINUTE: 1}
+    assert ever() == 6
+
+
+def test_events__are_counted_when_they_were_emitted() -> None:
+    at = whole()
+    ended(at + timedelta(seconds=30), number=4, waited=1)
+    read()
+    assert minutes(Minute.EMITTED) == {at: 4}
+
+
+def test_reading__again__changes_nothing() -> None:
+    at = whole()
+    ended(at, number=3)
+    reader = Reader("default")
+    for _ in range(3):
+        read(reader)
+        read()
+    assert (minutes(), ever()) == ({at: 3}, 3)
+
+
+def test_minute_that_runs__is_counted_on_and_ends_right() -> None:
+    now = timezone.now()
+    at = metering.floor(now - timedelta(seconds=3))
+    ended(at, number=2)
+    reader = Reader("default")
+    read(reader)
+    assert minutes()[at] == 2
+    ended(at, number=5)
+    # As if it had ended since: what was committed late is in it.
+    Meter.objects.update(counted_to=at)
+    counts: Counts = {}
+    for _ in count("default", at, at + MINUTE, counts):
+        pass
+    metering._write("default", at, counts)
+    assert (minutes()[at], ever()) == (7, 7)
+
+
+def test_committed_long_after_it_ended__is_counted_when_nobody_can_come_any_more() -> None:
+    old = whole(SETTLED)
+    ended(old, number=2)
+    Meter.objects.create(name=METER, counted_to=old, settled_to=old)
+    read()
+    ended(old + timedelta(seconds=1), number=3)
+    Meter.objects.update(settled_to=old)
+    read()
+    assert (minutes()[old], ever()) == (5, 5)
+
+
+def test_dead_letter_that_is_redelivered__has_ended_even_so() -> None:
+    old = whole(SETTLED)
+    [row] = ended(old, state=State.DEAD)
+    Meter.objects.create(name=METER, counted_to=old, settled_to=old)
+    read()
+    Delivery.objects.filter(pk=row.pk).update(state=State.WAITING, finished_at=None)
+    Meter.objects.update(settled_to=old, counted_to=old)
+    read()
+    assert (minutes(State.DEAD), ever(State.DEAD)) == ({old: 1}, 1)
+
+
+def test_long_silence__is_passed_at_once_and_nothing_of_it_is_lost() -> None:
+    old = whole(timedelta(days=3))
+    ended(old, number=2)
+    Meter.objects.create(name=METER, counted_to=old - timedelta(days=20), settled_to=old - timedelta(days=20))
+    with CaptureQueriesContext(connection) as made:
+        read()
+    assert ever() == 2
+    # Not one for each of the twenty thousand minutes.
+    assert len(made) < 100
+
+
+def test_old_minutes__go_and_stay_in_the_sums() -> None:
+    old, new = whole(KEPT), whole()
+    ended(old - MINUTE, number=2)
+    ended(new, number=1)
+    Meter.objects.create(name=METER, counted_to=old - MINUTE, settled_to=old - MINUTE)
+    read()
+    assert (minutes(), ever()) == ({new: 1}, 3)
+
+
+class Died(BaseException):
+    pass
+
+
+def test_killed_between_two_steps__the_next_relay_counts_each_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    at = whole()
+    ended(at + timedelta(seconds=5), number=3)
+    ended(at + MINUTE + timedelta(seconds=5), number=2)
+
+    def die(name: str) -> None:
+        raise Died
+
+    with monkeypatch.context() as patch:
+        patch.setattr(metering, "crashpoint", die)
+        with pytest.raises(Died):
+            read()
+    assert ever() == 3
+    Meter.objects.update(lease_until=None)
+    read()
+    assert (minutes(), ever()) == ({at: 3, at + MINUTE: 2}, 5)
+
+
+def test_two_relays__one_reads_and_the_other_leaves_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended(whole(), number=3)
+    reading = Reader("default").read()
+    next(reading)
+    monkeypatch.setattr(identity, "_identity", "another relay")
+    read()
+    assert not Minute.objects.exists()
+    # It takes the meter when the first doesn't come back; the first then writes nothing.
+    Meter.objects.update(lease_until=None)
+    read()
+    assert ever() == 3
+    monkeypatch.undo()
+    for _ in reading:
+        pass
+    assert ever() == 3
+
+
+def test_quantile__lies_in_the_bucket_of_the_one_asked_for() -> None:
+    counts = [0] * BUCKETS
+    assert quantile(counts, 0.5) is None
+    counts[4], counts[10], counts[-1] = 90, 9, 1
+    assert 8 < (quantile(counts, 0.5) or 0) <= 16
+    assert 512 < (quantile(counts, 0.95) or 0) <= 1024
+    assert quantile(counts, 1.0) == float("inf")
