@@ -5,6 +5,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from datetime import datetime
+
+from django.utils import timezone
 
 logger = logging.getLogger("events")
 
@@ -25,6 +28,8 @@ class Breaker:
     def begin_anew(self) -> None:
         """As in a new process, which has no opinion of the broker yet."""
         self._open = False
+        # When it opened or closed; None where it was never open.
+        self.since: datetime | None = None
         # Seconds before each probe of the next opening.
         self.wait = self._every
 
@@ -37,7 +42,7 @@ class Breaker:
 
     def outlast(self, error: Exception) -> None:
         """Open it for this error, and probe until it can be closed: for a thread that nobody waits for."""
-        self._open = True
+        self._open, self.since = True, timezone.now()
         # kombu's own error about a pipeline says nothing of what the broker said.
         reason = error.__cause__ or error
         logger.warning("events.breaker state=open error=%r remedy='the relay publishes what waits'", reason)
@@ -48,7 +53,7 @@ class Breaker:
             except Exception as still:  # noqa: BLE001 - whatever it says, the broker is not back
                 logger.debug("events.breaker state=open error=%r", still)
             else:
-                self._open = False
+                self._open, self.since = False, timezone.now()
         # If the next publish fails even so, the probe knows too little: it would close in vain each time, and each
         # time cost a publish and two lines of log.
         self.wait = min(self.wait * 2, PROBE_LONGEST)

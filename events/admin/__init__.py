@@ -2,7 +2,7 @@
 
 from django.apps import apps
 
-from events.admin import deliveries, events, queues, refusals, workers  # noqa: F401 - importing them registers them
+from events.admin import deliveries, events, flowmap, health, queues, refusals, workers  # noqa: F401 - importing registers them
 
 if apps.is_installed("django_celery_results"):
     from events.admin import results  # noqa: F401 - the same

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
@@ -7,7 +8,15 @@ from typing import Literal
 from django.apps import apps
 
 from events.flow.in_process import Synchronous, synchronous
-from events.flow.naming import event_types, left_at_home, order, shown_sender, shown_signal
+from events.flow.naming import (
+    event_types,
+    left_at_home,
+    order,
+    shown_retry,
+    shown_sender,
+    shown_signal,
+    shown_source,
+)
 from events.registry import Binding, registry
 
 Guarantee = Literal["exactly once", "at least once", "in process"]
@@ -27,6 +36,12 @@ class Route:
     # The first line of the function's docstring.
     effect: str
     guarantee: Guarantee
+    # All of the docstring.
+    doc: str = ""
+    # In words; "" for one that is not tried again.
+    retry: str = ""
+    # Where the function is: `workers/audit.py:12`.
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +71,8 @@ def _in_place(found: Synchronous) -> Route:
         queue="",
         effect=found.effect(),
         guarantee="in process",
+        doc=inspect.getdoc(found.function) or "",
+        source=shown_source(found.function),
     )
 
 
@@ -69,6 +86,9 @@ def _offloaded(binding: Binding) -> Route:
         queue=receiver.route(),
         effect=receiver.effect(),
         guarantee="exactly once" if receiver.atomic else "at least once",
+        doc=inspect.getdoc(receiver.function) or "",
+        retry=shown_retry(receiver),
+        source=shown_source(receiver.function),
     )
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from pathlib import PurePath
 from typing import Any
 
 from django.apps import AppConfig
@@ -11,6 +14,7 @@ from django.db.models.signals import m2m_changed, post_delete, post_migrate, pos
 from django.dispatch import Signal
 
 from events.capture import PROCESS_BOUND, m2m_field
+from events.registry import Receiver
 from events.signal_names import signal_name
 
 # Framework signals in the order of a row's life, then a request's.
@@ -81,6 +85,33 @@ def shown_sender(sender: Any) -> str:
 def left_at_home(signal: Signal) -> tuple[str, ...]:
     """Arguments of a framework signal that mean something in the sending process only."""
     return tuple(name for name in _ARGUMENTS.get(signal, ()) if name in PROCESS_BOUND)
+
+
+def shown_source(function: Callable[..., Any]) -> str:
+    """File and line, from the directory that the function's module is imported from."""
+    code = inspect.unwrap(function).__code__
+    path = PurePath(code.co_filename)
+    parts = function.__module__.count(".") + (2 if path.stem == "__init__" else 1)
+    return f"{PurePath(*path.parts[-parts:]).as_posix()}:{code.co_firstlineno}"
+
+
+def shown_retry(receiver: Receiver) -> str:
+    """`12 tries: after 1 s, each wait 3 times as long, at most 1 h`."""
+    policy = receiver.retry
+    if policy.tries == 1:
+        return "1 try"
+    waits = f"after {_seconds(policy.first)}"
+    if policy.factor > 1 and policy.first < policy.limit:
+        waits += f", each wait {policy.factor:g} times as long, at most {_seconds(policy.limit)}"
+    given_up = ", ".join(sorted(error.__name__ for error in receiver.give_up_on))
+    return f"{policy.tries} tries: {waits}" + (f"; none after {given_up}" if given_up else "")
+
+
+def _seconds(number: float) -> str:
+    for size, unit in ((3600, "h"), (60, "min")):
+        if number >= size and not number % size:
+            return f"{number / size:g} {unit}"
+    return f"{number:g} s"
 
 
 def _is_model(sender: Any) -> bool:

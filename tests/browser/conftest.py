@@ -14,7 +14,15 @@ from django.conf import settings as django_settings
 from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test import Client
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Error,
+    Page,
+    Response,
+    sync_playwright,
+)
 
 from project.dev.ports import free_port
 from tests.processes.conftest import (  # noqa: F401 -- fixtures
@@ -29,6 +37,9 @@ _CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 _FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 # Milliseconds after which a page that doesn't answer has failed. It decides nothing else.
 _PATIENCE = 60_000
+
+# Chromium breaks off what it loads when any address of the machine changes, though the loopback's doesn't.
+_DISTURBED = "ERR_NETWORK_CHANGED"
 
 QUEUES = ",".join(django_settings.EVENTS["QUEUES"])
 
@@ -110,39 +121,68 @@ def staff(transactional_db: None) -> LogIn:
     return make
 
 
-@pytest.fixture
-def open_page(browser: Browser, site: Site) -> Iterator[Open]:
-    """`open_page(path, user, **context)`: a page of the site in a browser of its own, logged in as that user.
+class Opener:
+    """Pages in browsers of their own, and what any of them wrote to its console as an error."""
 
-    At the end, what any of them wrote to its console as an error fails the test.
-    """
-    errors: list[str] = []
-    contexts = []
+    def __init__(self, browser: Browser, site: Site) -> None:
+        self.errors: list[str] = []
+        self._disturbed: list[str] = []
+        self._browser = browser
+        self._site = site
+        self._contexts: list[BrowserContext] = []
 
-    def note(message: ConsoleMessage) -> None:
-        if message.type == "error":
-            errors.append(f"{message.text} ({message.location.get('url', '')})")
-
-    def open_(path: str, user: User | None = None, **options: Any) -> Page:
-        context = browser.new_context(**options)
-        contexts.append(context)
+    def __call__(self, path: str, user: User | None = None, status: int = 200, **options: Any) -> Page:
+        context = self._browser.new_context(**options)
+        self._contexts.append(context)
         context.set_default_timeout(_PATIENCE)
         # A browser asks for it by itself; Django's admin has none.
         context.route("**/favicon.ico", lambda route: route.fulfill(status=204))
         if user is not None:
-            client = Client()
-            client.force_login(user)
-            key = client.cookies[django_settings.SESSION_COOKIE_NAME].value
-            context.add_cookies(
-                [{"name": django_settings.SESSION_COOKIE_NAME, "value": key, "url": site.url}]
-            )
+            context.add_cookies([self._session(user)])
         page = context.new_page()
-        page.on("console", note)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(f"{site.url}{path}")
+        page.on("console", self._note)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        response = self._undisturbed(page, f"{self._site.url}{path}")
+        assert response.status == status, self._site.log.read_text()[-3000:]
         return page
 
-    yield open_
-    for context in contexts:
-        context.close()
-    assert errors == []
+    def close(self) -> None:
+        for context in self._contexts:
+            context.close()
+
+    def _session(self, user: User) -> Any:
+        client = Client()
+        client.force_login(user)
+        name = django_settings.SESSION_COOKIE_NAME
+        return {"name": name, "value": client.cookies[name].value, "url": self._site.url}
+
+    def _note(self, message: ConsoleMessage) -> None:
+        if _DISTURBED in message.text:
+            self._disturbed.append(message.text)
+        elif message.type == "error":
+            self.errors.append(f"{message.text} ({message.location.get('url', '')})")
+
+    def _undisturbed(self, page: Page, url: str) -> Response:
+        while True:
+            self._disturbed.clear()
+            try:
+                response = page.goto(url)
+            except Error as error:
+                if _DISTURBED not in error.message:
+                    raise
+            else:
+                if not self._disturbed:
+                    assert response is not None
+                    return response
+
+
+@pytest.fixture
+def open_page(browser: Browser, site: Site) -> Iterator[Opener]:
+    """`open_page(path, user, status, **context)`: a page of the site in a browser of its own, logged in as that user.
+
+    At the end, what any of them wrote to its console as an error fails the test.
+    """
+    opener = Opener(browser, site)
+    yield opener
+    opener.close()
+    assert opener.errors == []

@@ -1,0 +1,244 @@
+"""How it is: everything a person on call asks first, from a few rows, however many deliveries there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from events.conf import settings
+from events.fast_path import fast_path
+from events.models import UNFINISHED, Meter, PausedReceiver, Queue, State
+from events.operations.failures import by_receiver
+from events.operations.figures import oldest_undelivered
+from events.operations.minutes import Bar, Hour, Sum, last_hour
+from events.operations.reaching import Reach, broker, database
+from events.operations.unfinished import RETRYING, Unfinished, unfinished
+from events.registry import registry
+from events.relay.lease import LEASE
+from events.relay.metering import METER
+from events.relay.workers import Workforce
+
+# Seconds without a sign of a relay after which there is none: its lease has run out.
+_SILENT = timedelta(seconds=2 * LEASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueHealth:
+    name: str
+    paused: bool
+    # Messages in the broker; None where it can't be asked.
+    depth: int | None
+    # Live workers that serve it, and their processes.
+    workers: int
+    processes: int
+    waiting: int
+    sent: int
+    running: int
+    per_minute: float
+    # Seconds in which all that is unfinished will have ended at the pace of the last minutes; None where none did.
+    clear_in: float | None
+    # p50, p95, p99 of the last hour, in milliseconds.
+    wait: tuple[float | None, ...]
+    run: tuple[float | None, ...]
+    by_minute: tuple[int, ...]
+
+    @property
+    def unfinished(self) -> int:
+        return self.waiting + self.sent + self.running
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiverHealth:
+    name: str
+    queue: str
+    paused: bool
+    per_minute: float
+    # In the last hour.
+    ended: int
+    # Failed tries among all tries of what ended in the last hour or is to be tried again; None where there was none.
+    failure_share: float | None
+    slowest_ms: int
+    # Now: failed at least once and to be tried again; dead letters.
+    retrying: int
+    dead: int
+    run: tuple[float | None, ...]
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing of it ended in the last hour, and nothing is wrong with it."""
+        return not (self.ended or self.retrying or self.dead or self.paused)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelayHealth:
+    # When one last fed a queue, and when one last read the meter; None for never.
+    beat_at: datetime | None
+    owner: str
+    read_at: datetime | None
+
+    @property
+    def is_alive(self) -> bool:
+        """The meter is read while all queues are paused, too."""
+        seen = [at for at in (self.beat_at, self.read_at) if at is not None]
+        return bool(seen) and timezone.now() - max(seen) < _SILENT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerHealth:
+    """Of this process: each web process has one of its own."""
+
+    is_closed: bool
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    using: str
+    at: datetime
+    oldest_undelivered: datetime | None
+    last_minute: Bar
+    last_hour: dict[str, int]
+    bars: tuple[Bar, ...]
+    retrying: int
+    dead: int
+    workers: int
+    queues: tuple[QueueHealth, ...]
+    receivers: tuple[ReceiverHealth, ...]
+    relay: RelayHealth
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """The whole installation: what it talks to, and the health of each outbox that answers."""
+
+    broker: Reach
+    databases: dict[str, Reach]
+    breaker: BreakerHealth
+    outboxes: tuple[Health, ...]
+
+
+def overview(aliases: Iterable[str]) -> Overview:
+    """Raises database errors of an alias that answered a moment ago."""
+    reached = {using: database(using) for using in aliases}
+    names = tuple(sorted({*settings.QUEUES, *(receiver.route() for receiver in registry)}))
+    reach, depths = broker(names)
+    answering = [using for using, each in reached.items() if each.ok]
+    meters = {using: _meter(using) for using in answering}
+    return Overview(
+        broker=_earliest(reach, meters.values()),
+        databases=reached,
+        breaker=BreakerHealth(is_closed=fast_path.breaker.is_closed(), since=fast_path.breaker.since),
+        outboxes=tuple(_health(using, meters[using], names, depths) for using in answering),
+    )
+
+
+def _earliest(reach: Reach, meters: Iterable[Meter | None]) -> Reach:
+    """The relays may have known for longer than this process."""
+    times = [meter.broker_since for meter in meters if meter and meter.broker_ok is reach.ok]
+    since = min((at for at in (*times, reach.since) if at is not None), default=reach.since)
+    return Reach(ok=reach.ok, since=since, error=reach.error)
+
+
+def _meter(using: str) -> Meter | None:
+    return Meter.objects.using(using).filter(name=METER).first()
+
+
+def _health(using: str, meter: Meter | None, names: tuple[str, ...], depths: dict[str, int]) -> Health:
+    hour = last_hour(using)
+    now = unfinished(using)
+    dead = {each.receiver: each.dead for each in by_receiver(using)}
+    workforce = Workforce.read(using)
+    rows = {row.name: row for row in Queue.objects.using(using).order_by("name")}
+    paused = frozenset(PausedReceiver.objects.using(using).values_list("name", flat=True))
+    queues = {*names, *rows, *hour.queues, *(queue for queue, _, _ in now.numbers)}
+    return Health(
+        using=using,
+        at=timezone.now(),
+        oldest_undelivered=oldest_undelivered(using),
+        last_minute=hour.last(),
+        last_hour=dict(hour.total()),
+        bars=tuple(hour.bars),
+        retrying=now.retrying(),
+        dead=sum(dead.values()),
+        workers=len(workforce.workers),
+        queues=tuple(_queues(queues, rows, hour, now, workforce, depths)),
+        receivers=tuple(_receivers(hour, now, dead, paused)),
+        relay=_relay(rows.values(), meter),
+    )
+
+
+def _queues(
+    names: Iterable[str],
+    rows: dict[str, Queue],
+    hour: Hour,
+    now: Unfinished,
+    workforce: Workforce,
+    depths: dict[str, int],
+) -> Iterable[QueueHealth]:
+    for name in sorted(names, key=lambda name: (name not in settings.QUEUES, name)):
+        found = hour.queues.get(name) or Sum()
+        serving = [worker for worker in workforce.workers if name in worker.queues]
+        waiting = now.of_queue(name, State.WAITING, RETRYING)
+        left = now.of_queue(name, *UNFINISHED, RETRYING)
+        yield QueueHealth(
+            name=name,
+            paused=name in rows and rows[name].paused,
+            depth=depths.get(name),
+            workers=len(serving),
+            processes=sum(worker.processes for worker in serving),
+            waiting=waiting,
+            sent=now.of_queue(name, State.SENT),
+            running=now.of_queue(name, State.RUNNING),
+            per_minute=found.per_minute(),
+            clear_in=_seconds(left, found.per_minute()),
+            wait=found.waits(),
+            run=found.runs(),
+            by_minute=tuple(found.by_minute),
+        )
+
+
+def _seconds(left: int, per_minute: float) -> float | None:
+    if not left:
+        return 0.0
+    return left / per_minute * 60 if per_minute else None
+
+
+def _receivers(
+    hour: Hour, now: Unfinished, dead: dict[str, int], paused: frozenset[str]
+) -> Iterable[ReceiverHealth]:
+    queues: dict[str, str] = {name: queue for queue, name, _ in now.numbers}
+    queues |= {receiver.name: receiver.route() for receiver in registry}
+    for name in sorted({*queues, *hour.receivers, *dead}, key=lambda name: _trouble(name, dead, now)):
+        found = hour.receivers.get(name) or Sum()
+        yield ReceiverHealth(
+            name=name,
+            queue=queues.get(name, ""),
+            paused=name in paused,
+            per_minute=found.per_minute(),
+            ended=found.ended,
+            failure_share=found.failure_share(now.failed_tries[name]),
+            slowest_ms=found.slowest_ms,
+            retrying=now.retrying(name),
+            dead=dead.get(name, 0),
+            run=found.runs(),
+        )
+
+
+def _trouble(name: str, dead: dict[str, int], now: Unfinished) -> tuple[Any, ...]:
+    """The worst first."""
+    return -dead.get(name, 0), -now.retrying(name), name
+
+
+def _relay(rows: Iterable[Queue], meter: Meter | None) -> RelayHealth:
+    """Each round takes the lease of each queue that is not paused, for so long from then on."""
+    held = {row.lease_until: row.lease_owner for row in rows if row.lease_until is not None}
+    last = max(held, default=None)
+    return RelayHealth(
+        beat_at=last - timedelta(seconds=LEASE) if last else None,
+        owner=held[last] if last else "",
+        read_at=meter.read_at if meter else None,
+    )
