@@ -83,6 +83,10 @@ class SnapshotPlan:
                         data[name] = encoded
         return Snapshot(data, tuple(withheld))
 
+    def types(self) -> dict[str, type]:
+        """Attname → what most values of the field are; `object` where that says nothing of its JSON."""
+        return {name: codec.type for name, codec in self._codecs.items()}
+
     def dump(self, name: str, value: object) -> Json:
         """One value of the field with that attname, one of `names`. Raises `NotSerializable`."""
         try:
