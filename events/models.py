@@ -70,6 +70,7 @@ class EventRecord(models.Model):
             # By age, and on from any row of it: all events of one transaction are of the same age.
             models.Index(fields=["emitted_at", "id"], name="offload_event_age"),
         ]
+        permissions: ClassVar = [("replay_eventrecord", "Can replay events")]
 
     def __str__(self) -> str:
         return f"{self.type} {self.subject}".strip()
@@ -183,7 +184,7 @@ class Queue(models.Model):
 
     class Meta:
         db_table = "offload_queue"
-        permissions: ClassVar = [("pause_queue", "Can pause and resume queues")]
+        permissions: ClassVar = [("pause_queue", "Can pause and resume queues and receivers")]
 
     def __str__(self) -> str:
         return self.name
@@ -290,3 +291,24 @@ class FlowMap(Queue):
         proxy = True
         verbose_name = "flow map"
         verbose_name_plural = "flow map"
+
+
+class Action(models.Model):
+    """What a person did with events and deliveries: who, when, what, how many of them, and why."""
+
+    at = models.DateTimeField(db_default=Now(), db_index=True)
+    # A user's name; from the command line, with where it came from.
+    by = models.CharField(max_length=200)
+    # A past participle: redelivered, paused.
+    what = models.CharField(max_length=20)
+    target = models.CharField(max_length=300, blank=True)
+    # Deliveries, events or targets that it changed.
+    count = models.PositiveBigIntegerField(default=0)
+    why = models.TextField(blank=True)
+
+    class Meta:
+        db_table = "offload_action"
+        ordering: ClassVar = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.by} {self.what} {self.target}".strip()

@@ -2,7 +2,17 @@
 
 from django.apps import apps
 
-from events.admin import deliveries, events, flowmap, health, queues, refusals, workers  # noqa: F401 - importing registers them
+# Importing them registers them.
+from events.admin import (  # noqa: F401
+    actions,
+    deliveries,
+    events,
+    flowmap,
+    health,
+    queues,
+    refusals,
+    workers,
+)
 
 if apps.is_installed("django_celery_results"):
     from events.admin import results  # noqa: F401 - the same

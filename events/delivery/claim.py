@@ -19,6 +19,7 @@ from events.delivery.isolation import assert_still_there
 from events.delivery.statements import count_claimed, count_listed, insert_records
 from events.identity import who
 from events.models import Delivery, EventRecord, State
+from events.texts import storable
 
 # Seconds of a run. Below, the record would cost a good part of what it tells of.
 WORTH_WRITING = 0.004
@@ -26,11 +27,6 @@ WORTH_WRITING = 0.004
 
 class AlreadyRecorded(Exception):
     """Some of the deliveries have a record: somebody else's claim, or the relay's."""
-
-
-def storable(text: str) -> str:
-    """No database stores half a character, nor PostgreSQL a NUL: the text says what was there."""
-    return text.replace("\0", "\\x00").encode(errors="backslashreplace").decode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,12 +11,13 @@ from django.db import IntegrityError, OperationalError, connections, transaction
 from django.db.models.functions import Now
 
 from events.clock import after
-from events.delivery.claim import Claimer, storable
+from events.delivery.claim import Claimer
 from events.delivery.decoding import Item
 from events.delivery.waiting import PATIENCE, is_lock_timeout, limited_waiting
 from events.identity import who
 from events.models import UNFINISHED, Delivery, EventRecord, State
 from events.registry import Receiver
+from events.texts import storable
 
 logger = logging.getLogger("events")
 

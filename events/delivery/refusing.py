@@ -10,10 +10,10 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
 from events.clock import after
-from events.delivery.claim import storable
 from events.delivery.waiting import skipping_locked
 from events.identity import who
 from events.models import Refusal
+from events.texts import storable
 
 logger = logging.getLogger("events")
 

@@ -12,6 +12,7 @@ from django.db import connections, transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
+from events.deeds import Deed
 from events.envelope import Envelope, decode, encode
 from events.models import UNFINISHED, Delivery, EventRecord, State
 from events.operations.mentions import Row
@@ -29,7 +30,7 @@ class Progress(NamedTuple):
     stopped: int
 
 
-def forget(using: str, subject: str, *, by: str, dry_run: bool = False) -> Iterator[Progress]:
+def forget(using: str, subject: str, *, by: str, why: str = "", dry_run: bool = False) -> Iterator[Progress]:
     """Blank every event about the row `subject` names, and every event that refers to it; yields the totals so far.
 
     Ids, types and times stay; data and error texts go. Deliveries of it that are unfinished or dead end as
@@ -37,10 +38,11 @@ def forget(using: str, subject: str, *, by: str, dry_run: bool = False) -> Itera
     """
     row = Row.called(subject).known_to(using)
     total = Progress(0, 0, 0)
+    deed = Deed(using=using, by=by, what="forgotten", target=subject, why=why)
     for events in batches(EventRecord.objects.using(using).filter(row.candidates())):
         ours = [event for event in events if row.is_in(event.subject, _data(event))]
         ids = [event.pk for event in ours if dry_run or not is_forgotten(event.envelope)]
-        stopped = 0 if dry_run else _blank(using, ids)
+        stopped = 0 if dry_run else _blank(using, ids, deed)
         total = Progress(total.examined + len(events), total.forgotten + len(ids), total.stopped + stopped)
         yield total
     if not dry_run:
@@ -56,7 +58,7 @@ def _data(event: EventRecord) -> dict[str, Any]:
     return decode(event.envelope).data
 
 
-def _blank(using: str, ids: Sequence[UUID]) -> int:
+def _blank(using: str, ids: Sequence[UUID], deed: Deed) -> int:
     if not ids:
         return 0
     with transaction.atomic(using=using):
@@ -68,6 +70,7 @@ def _blank(using: str, ids: Sequence[UUID]) -> int:
             event.envelope = blanked(event.envelope)
             event.next_at = None
         EventRecord.objects.using(using).bulk_update(events, ["envelope", "next_at"])
+        deed.add(len(events))
     return stopped
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import logging
 from typing import Literal, NamedTuple
 
+from django.db import transaction
+
 from events import pauses
 from events.conf import settings
+from events.deeds import Deed
 from events.exceptions import EventsError
 from events.models import IS_UNFINISHED, Delivery, PausedReceiver, Queue, State
 from events.registry import registry
@@ -60,22 +63,33 @@ def is_receiver(using: str, name: str) -> bool:
     )
 
 
-def pause(using: str, target: Target, *, by: str) -> bool:
+def pause(using: str, target: Target, *, by: str, why: str = "") -> bool:
     """Whether it was running until now. Workers and relays know within a second."""
-    changed = (
-        _pause_queue(using, target.name) if target.kind == "queue" else _pause_receiver(using, target.name)
-    )
+    with transaction.atomic(using=using):
+        changed = (
+            _pause_queue(using, target.name)
+            if target.kind == "queue"
+            else _pause_receiver(using, target.name)
+        )
+        _record(using, "paused", target, by, why, changed)
     return _done(using, "paused", target, by, changed)
 
 
-def resume(using: str, target: Target, *, by: str) -> bool:
+def resume(using: str, target: Target, *, by: str, why: str = "") -> bool:
     """Whether it was paused until now."""
-    if target.kind == "queue":
-        changed = Queue.objects.using(using).filter(name=target.name, paused=True).update(paused=False) > 0
-    else:
-        rows = PausedReceiver.objects.using(using).filter(name__in=_names(target.name))
-        changed = rows.delete()[0] > 0
+    with transaction.atomic(using=using):
+        if target.kind == "queue":
+            rows = Queue.objects.using(using).filter(name=target.name, paused=True)
+            changed = rows.update(paused=False) > 0
+        else:
+            paused = PausedReceiver.objects.using(using).filter(name__in=_names(target.name))
+            changed = paused.delete()[0] > 0
+        _record(using, "resumed", target, by, why, changed)
     return _done(using, "resumed", target, by, changed)
+
+
+def _record(using: str, what: str, target: Target, by: str, why: str, changed: bool) -> None:
+    Deed(using=using, by=by, what=what, target=f"{target.kind} {target.name}", why=why).add(int(changed))
 
 
 def _pause_queue(using: str, name: str) -> bool:

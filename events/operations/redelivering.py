@@ -7,13 +7,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Now
 
+from events.deeds import Deed
 from events.models import Delivery, EventRecord, State
 from events.operations.slices import slices
+from events.texts import storable
 
 logger = logging.getLogger("events")
+
+# Ids that the record of an action names; of more it says how many.
+_NAMED = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,30 +69,48 @@ def dead_letters(using: str, *, receiver: str | None = None, limit: int | None =
     return list(rows.order_by("finished_at", "pk").values_list("pk", flat=True)[:limit])
 
 
-def redeliver(using: str, keys: Sequence[int], *, by: str) -> Iterator[int]:
+def redeliver(using: str, keys: Sequence[int], *, by: str, why: str = "") -> Iterator[int]:
     """Let dead letters be tried afresh, all their tries before them; yields how many of each batch were.
 
     Careful ones stay careful, and the last error stays until the next outcome. What is not dead, or whose
     event is gone, is left as it is.
     """
+    deed = Deed(using=using, by=by, what="redelivered", target=_called(keys), why=why)
     for some in slices(keys):
         event = EventRecord.objects.using(using).filter(pk=OuterRef("event_id"))
-        rows = _dead(using, some).filter(Exists(event))
-        yield rows.update(
-            state=State.WAITING, tries=0, next_at=Now(), suspect_at=None, finished_at=None, reason=""
-        )
+        with transaction.atomic(using=using):
+            number = (
+                _dead(using, some)
+                .filter(Exists(event))
+                .update(
+                    state=State.WAITING, tries=0, next_at=Now(), suspect_at=None, finished_at=None, reason=""
+                )
+            )
+            deed.add(number)
+        yield number
         logger.info("events.redelivered by=%r deliveries=%s", by, list(some))
 
 
-def discard(using: str, keys: Sequence[int], *, by: str) -> Iterator[int]:
+def discard(using: str, keys: Sequence[int], *, by: str, why: str = "") -> Iterator[int]:
     """Give dead letters up: they end as skipped, the error kept; yields how many of each batch did."""
+    deed = Deed(using=using, by=by, what="discarded", target=_called(keys), why=why)
+    reason = f"discarded by {by}" + (f": {why}" if why else "")
     for some in slices(keys):
-        yield _dead(using, some).update(
-            state=State.SKIPPED, reason=f"discarded by {by}"[:200], finished_at=Now(), next_at=None
-        )
+        with transaction.atomic(using=using):
+            number = _dead(using, some).update(
+                state=State.SKIPPED, reason=storable(reason)[:200], finished_at=Now(), next_at=None
+            )
+            deed.add(number)
+        yield number
         logger.info("events.discarded by=%r deliveries=%s", by, list(some))
 
 
 def _dead(using: str, keys: Sequence[int]) -> QuerySet[Delivery]:
     # The state is asked in the statement itself: it may have changed since the person looked.
     return Delivery.objects.using(using).filter(pk__in=keys, state=State.DEAD)
+
+
+def _called(keys: Sequence[int]) -> str:
+    if len(keys) > _NAMED:
+        return f"{len(keys):,} deliveries"
+    return f"{'delivery' if len(keys) == 1 else 'deliveries'} {', '.join(map(str, keys))}"

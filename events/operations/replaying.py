@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from events.capture import dump_sender
+from events.deeds import Deed
 from events.envelope import decode
 from events.models import FINISHED, Delivery, EventRecord, State
 from events.operations.forgetting import is_forgotten
@@ -41,6 +42,13 @@ class Past:
             rows = rows.filter(emitted_at__lt=self.until)
         return rows
 
+    def named(self, receiver: str | None) -> str:
+        """In words, for the record of an action."""
+        words = [", ".join(self.types) or "all types"]
+        words += [f"since {self.since:%Y-%m-%d %H:%M:%S}"] if self.since else []
+        words += [f"until {self.until:%Y-%m-%d %H:%M:%S}"] if self.until else []
+        return " ".join([*words, f"to {receiver or 'all they went to'}"])
+
 
 @dataclass(slots=True, kw_only=True)
 class Replayed:
@@ -61,7 +69,7 @@ class Replayed:
 
 
 def replay(
-    using: str, past: Past, *, receiver: str | None, by: str, dry_run: bool = False
+    using: str, past: Past, *, receiver: str | None, by: str, why: str = "", dry_run: bool = False
 ) -> Iterator[Replayed]:
     """Let past events be delivered again: to all they went to, or to one receiver; yields the totals so far.
 
@@ -70,14 +78,17 @@ def replay(
     """
     found = registry.get(receiver) if receiver is not None else None
     total = Replayed()
+    deed = Deed(using=using, by=by, what="replayed", target=past.named(receiver), why=why)
     for events in batches(past.events(using)):
         live = [event for event in events if not is_forgotten(event.envelope)]
         total.forgotten += len(events) - len(live)
         if dry_run:
             _Batch(using, live, found, total).count()
         else:
+            before = total.deliveries
             with transaction.atomic(using=using):
                 _Batch(using, _locked(using, live), found, total).count_and_write()
+                deed.add(total.deliveries - before)
         yield total
     if not dry_run:
         logger.info(

@@ -17,13 +17,15 @@ from django.db.models.functions import Now
 from events.clock import after
 from events.crashpoints import crashpoint
 from events.delivery.waiting import is_lock_timeout, limited_waiting, skipping_locked
-from events.models import Delivery, EventRecord, Refusal, State
+from events.models import Action, Delivery, EventRecord, Refusal, State
 from events.relay.ageing import Size, slices
 from events.relay.results import expired
 
 logger = logging.getLogger("events")
 
 _DAY = 86_400
+# Days a record of who did what is kept, where events aren't kept longer.
+_ACTIONS = 365.0
 _FINAL = {State.DONE, State.SKIPPED}
 
 
@@ -35,13 +37,14 @@ class Pruned:
     events: int = 0
     refusals: int = 0
     results: int = 0
+    actions: int = 0
 
     def __add__(self, other: Pruned) -> Pruned:
         pairs = zip(self.__slots__, map(sum, zip(astuple(self), astuple(other), strict=True)), strict=True)
         return Pruned(**dict(pairs))
 
     def __bool__(self) -> bool:
-        return bool(self.events or self.refusals or self.results)
+        return bool(self.events or self.refusals or self.results or self.actions)
 
 
 def prune(using: str, days: float, *, dry_run: bool = False) -> Iterator[Pruned]:
@@ -57,6 +60,10 @@ def prune(using: str, days: float, *, dry_run: bool = False) -> Iterator[Pruned]
     for rows in expired(using, days):
         for examined, gone in _rows(rows, "date_done", dry_run):
             yield Pruned(examined=examined, results=gone)
+    # Never sooner, also where a person prunes what is younger: it says who did.
+    deeds = Action.objects.using(using).filter(at__lt=after(-max(days, _ACTIONS) * _DAY))
+    for examined, gone in _rows(deeds, "at", dry_run):
+        yield Pruned(examined=examined, actions=gone)
 
 
 def _events(using: str, days: float, dry_run: bool) -> Iterator[Pruned]:

@@ -84,13 +84,25 @@ def moment(text: str) -> datetime:
     return found if timezone.is_aware(found) else timezone.make_aware(found)
 
 
-def operator() -> str:
-    """Who types, for the log."""
+def add_operator(parser: argparse.ArgumentParser) -> None:
+    """For what is recorded: see `operator`."""
+    parser.add_argument(
+        "--as", dest="who", metavar="NAME", help="who does this, for the record; by default this login's name"
+    )
+    parser.add_argument("--why", metavar="TEXT", default="", help="the reason, for the record")
+
+
+def operator(who: str | None = None) -> str:
+    """Who types, for the record and the log: as they say, or as the system knows them."""
+    return f"{who or _login()} (command line)"
+
+
+def _login() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):
         # A container whose user has no name.
-        return "the command line"
+        return "somebody"
 
 
 def labelled(alias: str, using: Sequence[str]) -> str:

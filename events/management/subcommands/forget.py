@@ -7,7 +7,13 @@ from django.apps import apps
 from django.core.management.base import CommandError
 
 from events.management.console import Console, plural
-from events.management.subcommands.base import Subcommand, add_database, aliases, operator
+from events.management.subcommands.base import (
+    Subcommand,
+    add_database,
+    add_operator,
+    aliases,
+    operator,
+)
 from events.operations.forgetting import Progress, forget
 
 
@@ -26,14 +32,16 @@ class Forget(Subcommand):
         parser.add_argument("subject", help="app.model/key, as events have it: library.user/42")
         parser.add_argument("--dry-run", action="store_true", help="count, and change nothing")
         add_database(parser)
+        add_operator(parser)
 
     def run(
         self, console: Console, *, subject: str, dry_run: bool, database: str | None, **options: Any
     ) -> None:
         examined = 0
+        by, why = operator(options["who"]), options["why"]
         for alias in aliases(database):
             total = Progress(0, 0, 0)
-            for total in forget(alias, subject, by=operator(), dry_run=dry_run):
+            for total in forget(alias, subject, by=by, why=why, dry_run=dry_run):
                 console.progress(f"{plural(total.forgotten, 'event')} of {total.examined:,} examined")
             console.end_progress()
             examined += total.examined

@@ -4,7 +4,13 @@ import argparse
 from typing import Any, ClassVar
 
 from events.management.console import Console
-from events.management.subcommands.base import Subcommand, add_database, aliases, operator
+from events.management.subcommands.base import (
+    Subcommand,
+    add_database,
+    add_operator,
+    aliases,
+    operator,
+)
 from events.operations.pausing import find, pause
 
 
@@ -17,11 +23,13 @@ class Pause(Subcommand):
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         add_target(parser)
+        add_operator(parser)
 
     def run(self, console: Console, *, name: str, kind: Any, database: str | None, **options: Any) -> None:
+        by, why = operator(options["who"]), options["why"]
         for alias in aliases(database):
             target = find(alias, name, kind)
-            changed = pause(alias, target, by=operator())
+            changed = pause(alias, target, by=by, why=why)
             console.line(
                 f"{target.kind} {name} is paused." if changed else f"{target.kind} {name} was paused already."
             )

@@ -6,8 +6,15 @@ from typing import Any, ClassVar
 from django.core.management.base import CommandError
 
 from events.conf import settings
+from events.deeds import Deed
 from events.management.console import Console, plural
-from events.management.subcommands.base import Subcommand, add_database, aliases
+from events.management.subcommands.base import (
+    Subcommand,
+    add_database,
+    add_operator,
+    aliases,
+    operator,
+)
 from events.relay.pruning import Pruned, prune
 
 
@@ -27,6 +34,7 @@ class Prune(Subcommand):
         )
         parser.add_argument("--dry-run", action="store_true", help="count, and change nothing")
         add_database(parser)
+        add_operator(parser)
 
     def run(
         self,
@@ -44,8 +52,11 @@ class Prune(Subcommand):
         would = "would be deleted" if dry_run else "deleted"
         try:
             for alias in aliases(database):
+                deed = _deed(alias, age, options)
                 for some in prune(alias, age, dry_run=dry_run):
                     total += some
+                    # Not with them, but right after: each slice is a transaction of the relay's own.
+                    deed.add(0 if dry_run else some.events)
                     console.progress(f"{total.examined:,} rows examined; {_summary(total)} {would}")
         except KeyboardInterrupt:
             console.end_progress()
@@ -59,6 +70,11 @@ class Prune(Subcommand):
             f"{plural(total.refusals, 'refusal')} and {plural(total.results, 'task result')} {would}."
         )
         console.next("the same without --dry-run" if dry_run else "manage.py events status")
+
+
+def _deed(alias: str, age: float, options: dict[str, Any]) -> Deed:
+    target = f"events of more than {age:g} days"
+    return Deed(using=alias, by=operator(options["who"]), what="pruned", target=target, why=options["why"])
 
 
 def _summary(total: Pruned) -> str:

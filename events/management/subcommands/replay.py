@@ -7,7 +7,15 @@ from typing import Any, ClassVar
 from django.core.management.base import CommandError
 
 from events.management.console import Console, plural
-from events.management.subcommands.base import Subcommand, add_database, add_json, aliases, moment, operator
+from events.management.subcommands.base import (
+    Subcommand,
+    add_database,
+    add_json,
+    add_operator,
+    aliases,
+    moment,
+    operator,
+)
 from events.operations.replaying import Past, Replayed, replay
 
 
@@ -37,6 +45,7 @@ class Replay(Subcommand):
         parser.add_argument("--dry-run", action="store_true", help="count, and change nothing")
         add_json(parser)
         add_database(parser)
+        add_operator(parser)
 
     def run(
         self,
@@ -53,10 +62,7 @@ class Replay(Subcommand):
             )
         past = Past(types=tuple(type), since=since, until=until)
         dry = options["dry_run"]
-        found = [
-            _total(console, alias, past, options["receiver"], dry=dry)
-            for alias in aliases(options["database"])
-        ]
+        found = [_total(console, alias, past, options) for alias in aliases(options["database"])]
         if options["json"]:
             console.json([total | {"dry_run": dry} for total in map(_as_json, found)])
             return
@@ -68,9 +74,10 @@ class Replay(Subcommand):
             console.next("manage.py events tail")
 
 
-def _total(console: Console, alias: str, past: Past, receiver: str | None, *, dry: bool) -> Replayed:
+def _total(console: Console, alias: str, past: Past, options: dict[str, Any]) -> Replayed:
     total = Replayed()
-    for total in replay(alias, past, receiver=receiver, by=operator(), dry_run=dry):
+    by, why, receiver = operator(options["who"]), options["why"], options["receiver"]
+    for total in replay(alias, past, receiver=receiver, by=by, why=why, dry_run=options["dry_run"]):
         console.progress(f"{plural(total.events, 'event')}, {total.deliveries:,} to deliver")
     console.end_progress()
     return total

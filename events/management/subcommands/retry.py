@@ -9,6 +9,7 @@ from events.management.console import Console, plural
 from events.management.subcommands.base import (
     Subcommand,
     add_database,
+    add_operator,
     aliases,
     assert_receiver,
     operator,
@@ -38,6 +39,7 @@ class Retry(Subcommand):
         parser.add_argument("--all", action="store_true", help="every dead letter")
         parser.add_argument("--limit", type=positive, help="at most so many, the oldest first")
         add_database(parser)
+        add_operator(parser)
 
     def run(
         self, console: Console, *, ids: list[str], database: str | None, limit: int | None, **options: Any
@@ -54,7 +56,7 @@ class Retry(Subcommand):
             chosen, refused = _chosen(using, ids)
         else:
             chosen = {alias: dead_letters(alias, receiver=receiver, limit=limit) for alias in using}
-        done = _redeliver(console, _limited(chosen, limit))
+        done = _redeliver(console, _limited(chosen, limit), operator(options["who"]), options["why"])
         for name, why in refused.items():
             console.warn(f"{name} {why}.")
         console.line(f"{plural(done, 'delivery')} redelivered.")
@@ -86,11 +88,11 @@ def _limited(chosen: dict[str, list[int]], limit: int | None) -> dict[str, list[
     return limited
 
 
-def _redeliver(console: Console, chosen: dict[str, list[int]]) -> int:
+def _redeliver(console: Console, chosen: dict[str, list[int]], by: str, why: str) -> int:
     total = sum(map(len, chosen.values()))
     done = 0
     for alias, keys in chosen.items():
-        for number in redeliver(alias, keys, by=operator()):
+        for number in redeliver(alias, keys, by=by, why=why):
             done += number
             console.progress(f"Redelivering: {done:,} of {total:,}")
     console.end_progress()
