@@ -27,6 +27,7 @@ UNFINISHED = (State.WAITING, State.SENT, State.RUNNING)
 # A lookup: any other condition Django compares with true on MySQL, which then reads the whole table.
 IS_UNFINISHED = In(models.F("state"), [RawSQL(f"'{state}'", ()) for state in UNFINISHED])  # noqa: S611 - our own words
 IS_WAITING = Exact(models.F("state"), RawSQL(f"'{State.WAITING}'", ()))  # noqa: S611 - as above
+IS_DEAD = Exact(models.F("state"), RawSQL(f"'{State.DEAD}'", ()))  # noqa: S611 - as above
 FINISHED = (State.DONE, State.SKIPPED, State.DEAD)
 
 
@@ -102,6 +103,12 @@ class Delivery(models.Model):
     claim = models.BigIntegerField(null=True)
     reason = models.CharField(max_length=200, blank=True)
     error = models.TextField(blank=True)
+    # What failures of one kind have in common: see events.delivery.fingerprints.
+    fingerprint = models.CharField(max_length=16, blank=True, default="", db_default="")
+    # The last tries that failed, each as events.delivery.failing writes it; NULL: none did.
+    failures: models.JSONField[Any, Any] = models.JSONField(null=True)
+    # When the relay last sent it; NULL: only its emitter did, right after the commit.
+    sent_at = models.DateTimeField(null=True)
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
 
@@ -113,6 +120,7 @@ class Delivery(models.Model):
         permissions: ClassVar = [
             ("redeliver_delivery", "Can redeliver dead letters"),
             ("discard_delivery", "Can discard dead letters"),
+            ("note_delivery", "Can write notes on failures"),
         ]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["event", "receiver"], name="offload_delivery_once"),
@@ -137,8 +145,9 @@ class Delivery(models.Model):
                 name="offload_delivery_message",
                 condition=models.Q(message_id__isnull=False),
             ),
+            # By kind of failure: how many, since when and the latest are told without a look at the rows.
             models.Index(
-                fields=["receiver", "finished_at"],
+                fields=["receiver", "fingerprint", "id", "finished_at"],
                 name="offload_delivery_dead",
                 condition=models.Q(state="dead"),
             ),
@@ -293,22 +302,61 @@ class FlowMap(Queue):
         verbose_name_plural = "flow map"
 
 
+class Failure(Delivery):
+    """Dead letters by kind of failure, as a page of the admin's own."""
+
+    class Meta:
+        proxy = True
+        default_permissions = ()
+        verbose_name_plural = "failures"
+
+
 class Action(models.Model):
-    """What a person did with events and deliveries: who, when, what, how many of them, and why."""
+    """What a person did with events and deliveries: who, when, what, how many of them, and why.
+
+    A running one is a job: relays work it off in small steps, see events.relay.jobs.
+    """
+
+    class State(models.TextChoices):
+        RUNNING = "running", "running"
+        DONE = "done", "done"
+        STOPPED = "stopped", "stopped"
 
     at = models.DateTimeField(db_default=Now(), db_index=True)
     # A user's name; from the command line, with where it came from.
     by = models.CharField(max_length=200)
-    # A past participle: redelivered, paused.
+    # A past participle: redelivered, paused, noted.
     what = models.CharField(max_length=20)
     target = models.CharField(max_length=300, blank=True)
     # Deliveries, events or targets that it changed.
     count = models.PositiveBigIntegerField(default=0)
+    # The reason; of a note, its text.
     why = models.TextField(blank=True)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.DONE)
+    # Of a job: which dead letters (see events.relay.jobs.Chosen), how many that were, and how many it came to.
+    chosen: models.JSONField[Any, Any] = models.JSONField(null=True)
+    total = models.PositiveBigIntegerField(null=True)
+    passed = models.PositiveBigIntegerField(default=0)
+    # Ids of deliveries: the last one it came to, and the last there was when it was asked for.
+    cursor = models.BigIntegerField(default=0)
+    last = models.BigIntegerField(default=0)
+    # Deliveries a second, at most; NULL: as fast as the relay goes.
+    rate = models.FloatField(null=True)
+    # Whether the rest waits until the first of them has succeeded, and which that is.
+    first_alone = models.BooleanField(default=False)
+    first = models.BigIntegerField(null=True)
+    next_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    # Why it stopped.
+    outcome = models.TextField(blank=True)
 
     class Meta:
         db_table = "offload_action"
         ordering: ClassVar = ["-id"]
+        indexes: ClassVar = [
+            models.Index(fields=["target"], name="offload_action_target"),
+            models.Index(fields=["next_at"], name="offload_action_due", condition=models.Q(state="running")),
+        ]
 
     def __str__(self) -> str:
         return f"{self.by} {self.what} {self.target}".strip()

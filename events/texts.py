@@ -4,3 +4,9 @@ from __future__ import annotations
 def storable(text: str) -> str:
     """No database stores half a character, nor PostgreSQL a NUL: the text says what was there."""
     return text.replace("\0", "\\x00").encode(errors="backslashreplace").decode()
+
+
+def last_line(error: str) -> str:
+    """What a traceback says: its last line that isn't blank."""
+    lines = [line for line in error.splitlines() if line.strip()]
+    return lines[-1].strip() if lines else ""

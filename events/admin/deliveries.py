@@ -26,10 +26,10 @@ from events.admin.showing import (
 )
 from events.catalog import catalog
 from events.models import Delivery, State
-from events.operations.failures import last_line
 from events.operations.redelivering import discard, redeliver
 from events.operations.slices import slices
 from events.registry import registry
+from events.texts import last_line
 
 # Characters at the end of an error among which its last line is looked for.
 _ENDING = 400

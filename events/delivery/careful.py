@@ -14,6 +14,7 @@ from events.clock import LOOK_AFTER, after
 from events.crashpoints import crashpoint
 from events.delivery.claiming import refuse_unrecorded
 from events.delivery.decoding import Item
+from events.delivery.fingerprints import fingerprint
 from events.delivery.loose import give_back
 from events.delivery.running import Run
 from events.delivery.trouble import NotBegun
@@ -58,3 +59,4 @@ def _begin(run: Run, item: Item) -> State | None:
 
 def _bury(row: Delivery) -> None:
     row.state, row.finished_at, row.next_at = State.DEAD, Now(), None
+    row.fingerprint = fingerprint(row.error)

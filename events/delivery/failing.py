@@ -9,20 +9,24 @@ from uuid import UUID
 
 from django.db import IntegrityError, OperationalError, connections, transaction
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from events.clock import after
 from events.delivery.claim import Claimer
 from events.delivery.decoding import Item
+from events.delivery.fingerprints import fingerprint
 from events.delivery.waiting import PATIENCE, is_lock_timeout, limited_waiting
 from events.identity import who
 from events.models import UNFINISHED, Delivery, EventRecord, State
 from events.registry import Receiver
-from events.texts import storable
+from events.texts import last_line, storable
 
 logger = logging.getLogger("events")
 
 # Characters of a traceback that are kept: its end says what happened.
 _KEPT = 20_000
+# Failed tries that a delivery remembers, more than the default allows; and characters of each one's error.
+_REMEMBERED, _LINE = 20, 500
 
 
 def record_failure(
@@ -43,6 +47,8 @@ def record_failure(
         row.state = State.DEAD if dead else State.WAITING
         row.tries = tries
         row.error = describe(error)
+        row.fingerprint = fingerprint(row.error)
+        row.failures = [*(row.failures or ()), _told(row)][-_REMEMBERED:]
         row.worker, row.message_id, row.suspect_at = who(), claimer.message_id, None
         row.finished_at = Now() if dead else None
         row.next_at = None if dead else after(receiver.retry.delay(tries))
@@ -90,6 +96,12 @@ def _inserted(claimer: Claimer, item: Item) -> Delivery | None:
     except IntegrityError:
         return None
     return row
+
+
+def _told(row: Delivery) -> dict[str, object]:
+    """A try that failed, for the delivery's timeline; by this machine's clock, which no decision is made by."""
+    text = last_line(row.error)[:_LINE]
+    return {"at": timezone.now().isoformat(), "attempt": row.attempt, "worker": who(), "error": text}
 
 
 def describe(error: BaseException) -> str:

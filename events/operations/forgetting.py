@@ -95,7 +95,7 @@ def _stop(using: str, ids: Sequence[UUID]) -> int:
         state=State.SKIPPED, finished_at=Now(), next_at=None, suspect_at=None
     )
     # Tracebacks and reasons quote what the receiver was given.
-    rows.update(error="")
+    rows.update(error="", failures=None)
     rows.filter(state=State.SKIPPED).update(reason=FORGOTTEN)
     return stopped
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
-from django.db.models.functions import Now
+from django.db.models import QuerySet
 
 from events.deeds import Deed
-from events.models import Delivery, EventRecord, State
+from events.models import Delivery, State
 from events.operations.slices import slices
-from events.texts import storable
+from events.relay.jobs import Chosen
+from events.relay.letters import give_up, send_again
 
 logger = logging.getLogger("events")
 
@@ -23,7 +23,7 @@ _NAMED = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen:
+class Named:
     """Dead letters that a person named, and what was wrong with the other names."""
 
     keys: tuple[int, ...]
@@ -31,7 +31,7 @@ class Chosen:
     refused: dict[str, str]
 
 
-def choose(using: str, names: Sequence[str]) -> Chosen:
+def choose(using: str, names: Sequence[str]) -> Named:
     """The dead letters called by `names`: ids of deliveries, or of events for all of theirs."""
     keys: dict[int, None] = {}
     refused: dict[str, str] = {}
@@ -47,7 +47,7 @@ def choose(using: str, names: Sequence[str]) -> Chosen:
             refused[name] = "is not in the database"
         elif not dead:
             refused[name] = f"is {', '.join(sorted(set(states.values())))}: only dead letters are redelivered"
-    return Chosen(keys=tuple(keys), refused=refused)
+    return Named(keys=tuple(keys), refused=refused)
 
 
 def _named(using: str, name: str) -> QuerySet[Delivery] | None:
@@ -61,53 +61,36 @@ def _named(using: str, name: str) -> QuerySet[Delivery] | None:
         return None
 
 
-def dead_letters(using: str, *, receiver: str | None = None, limit: int | None = None) -> list[int]:
+def dead_letters(using: str, chosen: Chosen | None = None, *, limit: int | None = None) -> list[int]:
     """Their ids, the oldest first."""
-    rows = Delivery.objects.using(using).filter(state=State.DEAD)
-    if receiver is not None:
-        rows = rows.filter(receiver=receiver)
+    rows = (chosen or Chosen()).rows(using)
     return list(rows.order_by("finished_at", "pk").values_list("pk", flat=True)[:limit])
 
 
-def redeliver(using: str, keys: Sequence[int], *, by: str, why: str = "") -> Iterator[int]:
+def redeliver(using: str, keys: Sequence[int], *, by: str, why: str = "", target: str = "") -> Iterator[int]:
     """Let dead letters be tried afresh, all their tries before them; yields how many of each batch were.
 
     Careful ones stay careful, and the last error stays until the next outcome. What is not dead, or whose
     event is gone, is left as it is.
     """
-    deed = Deed(using=using, by=by, what="redelivered", target=_called(keys), why=why)
+    deed = Deed(using=using, by=by, what="redelivered", target=target or _called(keys), why=why)
     for some in slices(keys):
-        event = EventRecord.objects.using(using).filter(pk=OuterRef("event_id"))
         with transaction.atomic(using=using):
-            number = (
-                _dead(using, some)
-                .filter(Exists(event))
-                .update(
-                    state=State.WAITING, tries=0, next_at=Now(), suspect_at=None, finished_at=None, reason=""
-                )
-            )
+            number = send_again(using, some)
             deed.add(number)
         yield number
         logger.info("events.redelivered by=%r deliveries=%s", by, list(some))
 
 
-def discard(using: str, keys: Sequence[int], *, by: str, why: str = "") -> Iterator[int]:
+def discard(using: str, keys: Sequence[int], *, by: str, why: str = "", target: str = "") -> Iterator[int]:
     """Give dead letters up: they end as skipped, the error kept; yields how many of each batch did."""
-    deed = Deed(using=using, by=by, what="discarded", target=_called(keys), why=why)
-    reason = f"discarded by {by}" + (f": {why}" if why else "")
+    deed = Deed(using=using, by=by, what="discarded", target=target or _called(keys), why=why)
     for some in slices(keys):
         with transaction.atomic(using=using):
-            number = _dead(using, some).update(
-                state=State.SKIPPED, reason=storable(reason)[:200], finished_at=Now(), next_at=None
-            )
+            number = give_up(using, some, by=by, why=why)
             deed.add(number)
         yield number
         logger.info("events.discarded by=%r deliveries=%s", by, list(some))
-
-
-def _dead(using: str, keys: Sequence[int]) -> QuerySet[Delivery]:
-    # The state is asked in the statement itself: it may have changed since the person looked.
-    return Delivery.objects.using(using).filter(pk__in=keys, state=State.DEAD)
 
 
 def _called(keys: Sequence[int]) -> str:

@@ -144,6 +144,7 @@ class _Batch:
             finished_at=None,
             reason="",
             error="",
+            failures=None,
         )
 
     def _anew(self, receiver: Receiver) -> None:

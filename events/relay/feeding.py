@@ -119,7 +119,7 @@ def _taken(using: str, queue: str, receiver: str) -> list[_Taken]:
 def _mark_sent(using: str, rows: Sequence[_Taken]) -> None:
     keys = [row.pk for row in rows]
     Delivery.objects.using(using).filter(pk__in=keys).update(
-        state=State.SENT, attempt=F("attempt") + 1, next_at=after(LOOK_AFTER), suspect_at=None
+        state=State.SENT, attempt=F("attempt") + 1, next_at=after(LOOK_AFTER), suspect_at=None, sent_at=Now()
     )
 
 

@@ -12,7 +12,7 @@ from django.db import Error, connections
 from events.conf import settings
 from events.databases import outbox_aliases
 from events.forking import not_forking_relay
-from events.relay import behind, lease, metering
+from events.relay import behind, jobs, lease, metering
 from events.relay.metering import Reader
 from events.relay.news import note_broker
 from events.relay.pruning import Pruned, prune
@@ -27,6 +27,8 @@ EVERY = 0.25
 _WHILE_IT_MOVES = 0.05
 _AFTER_ERROR = 1.0
 _TELL_EVERY = 60.0
+# Seconds between two looks for a job, while none is due.
+_JOBS_EVERY = 1.0
 _PRUNE_EVERY = 3600.0
 # A worker that is restarted every hour has to come to it too.
 _FIRST_PRUNE = 60.0
@@ -47,6 +49,7 @@ class Relay:
         self._readers: dict[str, Reader] = {}
         self._meter_at: dict[str, float] = {}
         self._reading: dict[str, Iterator[None]] = {}
+        self._jobs_at: dict[str, float] = {}
 
     def run(self) -> None:
         logger.info("events.relay state=started aliases=%s", ",".join(outbox_aliases()))
@@ -76,6 +79,7 @@ class Relay:
                 self._prune(using)
                 self._read_meter(using)
                 note_broker(using, done.broker_error)
+                self._work(using)
                 if tell:
                     behind.tell(using)
             except Error as error:
@@ -123,6 +127,10 @@ class Relay:
             if not isinstance(end, StopIteration):
                 del self._readers[using]
                 raise
+
+    def _work(self, using: str) -> None:
+        if time.monotonic() >= self._jobs_at.get(using, 0.0) and not jobs.work(using):
+            self._jobs_at[using] = time.monotonic() + _JOBS_EVERY
 
     def _leave(self) -> None:
         for using in outbox_aliases():

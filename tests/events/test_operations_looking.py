@@ -12,11 +12,13 @@ from django.utils import timezone
 
 from events import Event
 from events.models import Delivery, EventRecord, State
-from events.operations.failures import by_receiver, failures, forgotten_letters, last_line
+from events.operations.failures import by_receiver, failures, forgotten_letters
 from events.operations.figures import figures, oldest_undelivered
 from events.operations.following import Follower
 from events.operations.tracing import NoTrace, find_event, trace
+from events.relay.jobs import Chosen
 from events.testing import drain
+from events.texts import last_line
 from tests.events.conftest import Offloaded
 from tests.events.operating import FRAGILE, broker_away, bury, offload_fragile, strained
 from tests.shop.models import Item
@@ -86,7 +88,7 @@ def test_failures__the_latest_first(dead: list[Delivery]) -> None:
 
 
 def test_failures__of_another_receiver__none(dead: list[Delivery]) -> None:
-    assert not failures("default", "another")
+    assert not failures("default", Chosen(receiver="another"))
 
 
 def test_by_receiver__counts(dead: list[Delivery]) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from events.models import Delivery, EventRecord, State
 from events.operations.redelivering import choose, dead_letters, discard, redeliver
+from events.relay.jobs import Chosen
 from events.testing import Drained, drain
 from tests.events.conftest import Offloaded
 from tests.events.operating import FRAGILE, bury, mend, offload_fragile, strained
@@ -143,5 +144,5 @@ def test_dead_letters__the_oldest_first_up_to_a_limit() -> None:
 
 def test_dead_letters__of_a_receiver() -> None:
     (row,) = bury()
-    assert dead_letters("default", receiver=FRAGILE) == [row.pk]
-    assert dead_letters("default", receiver="another") == []
+    assert dead_letters("default", Chosen(receiver=FRAGILE)) == [row.pk]
+    assert dead_letters("default", Chosen(receiver="another")) == []

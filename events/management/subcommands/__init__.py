@@ -2,6 +2,7 @@
 
 from events.management.subcommands.base import Subcommand
 from events.management.subcommands.catalog import Catalog
+from events.management.subcommands.discard import Discard
 from events.management.subcommands.doctor import Doctor
 from events.management.subcommands.failed import Failed
 from events.management.subcommands.flow import ShowFlow
@@ -27,6 +28,7 @@ SUBCOMMANDS: dict[str, Subcommand] = {
     "trace": ShowTrace(),
     "failed": Failed(),
     "retry": Retry(),
+    "discard": Discard(),
     "replay": Replay(),
     "pause": Pause(),
     "resume": Resume(),

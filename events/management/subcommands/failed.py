@@ -15,7 +15,9 @@ from events.management.subcommands.base import (
     positive,
 )
 from events.models import Delivery
-from events.operations.failures import by_receiver, failures, last_line
+from events.operations.failures import Group, failures, groups
+from events.relay.jobs import Chosen
+from events.texts import last_line
 
 
 class Failed(Subcommand):
@@ -26,6 +28,7 @@ class Failed(Subcommand):
         parser.add_argument(
             "--limit", type=positive, default=20, help="how many are listed, the latest first; 20"
         )
+        parser.add_argument("--group", metavar="GROUP", help="only those of this kind of failure")
         parser.add_argument("--errors", action="store_true", help="with the whole traceback of each")
         add_json(parser)
         add_database(parser)
@@ -35,25 +38,41 @@ class Failed(Subcommand):
     ) -> None:
         using = aliases(database)
         assert_receiver(receiver, using)
-        found = {alias: list(failures(alias, receiver)[:limit]) for alias in using}
+        chosen = Chosen(receiver=receiver or "", fingerprint=options["group"])
+        found = {alias: list(failures(alias, chosen)[:limit]) for alias in using}
         if options["json"]:
             console.json([_as_json(alias, row) for alias, rows in found.items() for row in rows])
             return
         if not any(found.values()):
-            console.line(
-                "There are no dead letters." if receiver is None else f"{receiver} has no dead letters."
-            )
+            console.line(f"There are no dead letters{_of(chosen)}.")
             console.next("manage.py events status")
             return
         for alias, rows in found.items():
             for row in rows:
                 _print(console, row, labelled(alias, using), whole=options["errors"])
-        for alias in using:
-            for each in by_receiver(alias):
-                console.line(f"{labelled(alias, using)}{plural(each.dead, 'dead letter')} of {each.receiver}")
+        console.line()
+        kinds = [(alias, group) for alias in using for group in groups(alias, chosen)]
+        console.table(_HEAD, [_row(labelled(alias, using), group) for alias, group in kinds])
         alias, first = next((alias, row) for alias, rows in found.items() for row in rows)
-        one = f"manage.py events retry {first.pk}{chosen_database(alias, using)}"
-        console.next(one, f"manage.py events retry --receiver {first.receiver}")
+        there = chosen_database(alias, using)
+        console.next(
+            f"manage.py events retry {first.pk}{there}",
+            f"manage.py events retry --group {first.fingerprint or first.receiver}{there} --first --rate 10",
+        )
+
+
+_HEAD = ("GROUP", "DEAD", "FIRST", "LAST", "RECEIVER", "WHAT")
+
+
+def _row(label: str, group: Group) -> tuple[object, ...]:
+    name = f"{label}{group.fingerprint or '–'}"
+    return (name, group.count, ago(group.first), ago(group.last), group.receiver, group.title[:80])
+
+
+def _of(chosen: Chosen) -> str:
+    words = [f" of {chosen.receiver}"] if chosen.receiver else []
+    words += [f" in group {chosen.fingerprint}"] if chosen.fingerprint else []
+    return "".join(words)
 
 
 def _print(console: Console, row: Delivery, label: str, *, whole: bool) -> None:
@@ -75,5 +94,6 @@ def _as_json(alias: str, row: Delivery) -> dict[str, Any]:
         "queue": row.queue,
         "tries": row.tries,
         "finished_at": row.finished_at,
+        "group": row.fingerprint,
         "error": row.error,
     }

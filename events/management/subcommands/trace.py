@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 from events.management.console import Console, duration
 from events.management.subcommands.base import Subcommand, add_database, add_json, aliases, chosen_database
 from events.models import Delivery, State
-from events.operations.failures import last_line
 from events.operations.tracing import Node, NoTrace, Trace, find_event, trace
+from events.texts import last_line
 
 
 class ShowTrace(Subcommand):
