@@ -7,6 +7,7 @@ from events.admin import (  # noqa: F401
     actions,
     deliveries,
     events,
+    failures,
     flowmap,
     health,
     queues,

@@ -1,22 +1,97 @@
 from __future__ import annotations
 
-from django.contrib import admin
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db import DEFAULT_DB_ALIAS
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.shortcuts import get_object_or_404
+from django.urls import URLPattern, path
+from django.views.decorators.http import require_GET, require_POST
 
 from events.admin.base import ReadOnlyAdmin
-from events.admin.showing import moment
+from events.admin.showing import moment, page_of
 from events.models import Action
+from events.operations.jobs import go_on, stop
+
+# What a job does → who may stop it and let it go on: whoever may ask for it.
+_MAY = {"redelivered": "offload.redeliver_delivery", "discarded": "offload.discard_delivery"}
+_TURNS = {"stop": (stop, "Stopped."), "go_on": (go_on, "It goes on.")}
 
 
 @admin.register(Action)
 class ActionAdmin(ReadOnlyAdmin):
-    """Who did what: read by those who may see it, written by the actions themselves."""
+    """Who did what: read by those who may see it, written by the actions themselves. A job is watched here."""
 
-    list_display = ("when", "by", "what", "target", "count", "why")
+    list_display = ("when", "by", "what", "target", "how_many", "state", "why")
     list_display_links = ("when",)
-    fields = ("when", "by", "what", "target", "count", "why")
+    list_filter = ("state",)
+    fields = ("when", "by", "what", "target", "how_many", "why", "state", "rate", "finished", "outcome")
     search_fields = ("=by",)
     search_help_text = "The name of who did it, in full."
+    change_form_template = "events/admin/action.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        return [
+            path("<int:pk>/progress/", wrap(require_GET(self.progress_view)), name="offload_action_progress"),
+            path("<int:pk>/turn/", wrap(require_POST(self.turn_view)), name="offload_action_turn"),
+            *super().get_urls(),
+        ]
 
     @admin.display(description="when")
     def when(self, row: Action) -> str:
         return moment(row.at)
+
+    @admin.display(description="finished")
+    def finished(self, row: Action) -> str:
+        return moment(row.finished_at)
+
+    @admin.display(description="how many")
+    def how_many(self, row: Action) -> str:
+        return f"{row.count:,}" if row.total is None else f"{row.count:,} of {row.total:,}"
+
+    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> Any:
+        row = self.get_object(request, object_id)
+        may = row is not None and _may_turn(request, row)
+        context = {
+            "job": row if row is not None and row.total is not None else None,
+            "may_stop": may and row is not None and row.state == Action.State.RUNNING,
+            "may_go_on": may and row is not None and row.state == Action.State.STOPPED,
+        }
+        return super().change_view(request, object_id, *args, **{**kwargs, "extra_context": context})
+
+    def progress_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """What the page asks for every second while the job runs."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        row = get_object_or_404(Action.objects.using(DEFAULT_DB_ALIAS), pk=pk)
+        return JsonResponse(
+            {
+                "state": row.state,
+                "count": row.count,
+                "passed": row.passed,
+                "total": row.total,
+                "outcome": row.outcome,
+            }
+        )
+
+    def turn_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        row = get_object_or_404(Action.objects.using(DEFAULT_DB_ALIAS), pk=pk)
+        if not _may_turn(request, row):
+            raise PermissionDenied
+        if request.POST.get("turn") not in _TURNS:
+            raise Http404
+        turn, said = _TURNS[request.POST["turn"]]
+        if turn(DEFAULT_DB_ALIAS, pk, by=request.user.get_username()):
+            messages.success(request, said)
+        else:
+            messages.warning(request, "Nothing to do: it had ended, or somebody was faster.")
+        return HttpResponseRedirect(page_of(row))
+
+
+def _may_turn(request: HttpRequest, row: Action) -> bool:
+    return row.total is not None and row.what in _MAY and request.user.has_perm(_MAY[row.what])

@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
+from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ActionForm
 from django.db import DEFAULT_DB_ALIAS, transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Right
@@ -26,15 +28,21 @@ from events.admin.showing import (
 )
 from events.catalog import catalog
 from events.models import Delivery, State
+from events.operations.jobs import MOST_NAMED, What, start
 from events.operations.redelivering import discard, redeliver
-from events.operations.slices import slices
+from events.operations.slices import BATCH
 from events.registry import registry
+from events.relay.jobs import Chosen
 from events.texts import last_line
 
 # Characters at the end of an error among which its last line is looked for.
 _ENDING = 400
 
 Operation = Callable[..., Iterator[int]]
+
+
+class ReasonForm(ActionForm):
+    why = forms.CharField(required=False, max_length=2_000, label="Why:")
 
 
 @admin.register(Delivery)
@@ -48,6 +56,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
     )
     change_form_template = "events/admin/delivery.html"
     actions = ("redeliver", "discard")
+    action_form = ReasonForm
     fields = (
         "receiver",
         "event_link",
@@ -139,21 +148,38 @@ class DeliveryAdmin(ReadOnlyAdmin):
     def discard(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
         self._act(request, queryset, discard, "discarded")
 
-    def _act(self, request: HttpRequest, queryset: QuerySet[Delivery], operate: Operation, done: str) -> None:
-        states = dict(queryset.order_by("pk").values_list("pk", "state"))
+    def _act(
+        self, request: HttpRequest, queryset: QuerySet[Delivery], operate: Operation, done: What
+    ) -> None:
+        states = dict(queryset.order_by("pk").values_list("pk", "state")[: MOST_NAMED + 1])
         dead = [pk for pk, state in states.items() if state == State.DEAD]
-        number = sum(self._some(request, keys, operate, done) for keys in slices(dead))
+        if len(states) > MOST_NAMED:
+            messages.error(
+                request, f"More than {MOST_NAMED:,}: choose them on the page of failures, by their kind."
+            )
+            return
+        if len(dead) > BATCH:
+            self._leave_to_the_relays(request, dead, done)
+            return
+        number = self._some(request, dead, operate, done)
         if number:
             messages.success(request, f"{number} dead letters {done}.")
         if left := len(states) - number:
             messages.warning(request, f"{left} left as they are: only dead letters are {done}.")
 
+    def _leave_to_the_relays(self, request: HttpRequest, keys: list[int], done: What) -> None:
+        by = request.user.get_username()
+        job = start(DEFAULT_DB_ALIAS, Chosen(keys=tuple(keys)), done, by=by, why=_why(request))
+        text = f"{len(keys):,} dead letters are being {done} in the background: "
+        messages.success(request, format_html("{}{}", text, link(page_of(job), "how far it is")))
+
     def _some(self, request: HttpRequest, keys: Sequence[int], operate: Operation, done: str) -> int:
         # Together: nothing is done without its entry in the log, and nothing logged that was not done.
         with transaction.atomic(using=DEFAULT_DB_ALIAS):
-            number = sum(operate(DEFAULT_DB_ALIAS, keys, by=request.user.get_username()))
-            rows = Delivery.objects.filter(pk__in=keys).only("pk", "receiver", "state")
-            self.record(request, rows, done)
+            number = sum(operate(DEFAULT_DB_ALIAS, keys, by=request.user.get_username(), why=_why(request)))
+            if number:
+                rows = Delivery.objects.filter(pk__in=keys).only("pk", "receiver", "state")
+                self.record(request, rows, done)
         return number
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> Any:
@@ -164,6 +190,10 @@ class DeliveryAdmin(ReadOnlyAdmin):
             "may_discard": dead and self.has_discard_permission(request),
         }
         return super().change_view(request, object_id, *args, **{**kwargs, "extra_context": may})
+
+
+def _why(request: HttpRequest) -> str:
+    return request.POST.get("why", "").strip()[:2_000]
 
 
 def _named(term: str) -> Q:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
-from typing import Literal
+from collections.abc import Iterable
+from typing import Any, Literal
 
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Count, Max, QuerySet
 from django.db.models.functions import Now
 
+from events.deeds import Deed
 from events.exceptions import EventsError
 from events.models import Action
 from events.relay.jobs import Chosen
@@ -62,35 +64,39 @@ def start(
     return job
 
 
-def stop(using: str, pk: int, *, by: str) -> bool:
+def stop(using: str, pk: int, *, by: str, why: str = "") -> bool:
     """Whether it was running until now; what it has done is done."""
-    with transaction.atomic(using=using):
-        rows = Action.objects.using(using).filter(pk=pk, state=Action.State.RUNNING)
-        return (
-            rows.update(
-                state=Action.State.STOPPED,
-                next_at=None,
-                finished_at=Now(),
-                outcome=storable(f"stopped by {by}"),
-            )
-            > 0
-        )
+    values = {
+        "state": Action.State.STOPPED,
+        "next_at": None,
+        "finished_at": Now(),
+        "outcome": f"stopped by {by}",
+    }
+    return _turn(using, pk, Action.State.RUNNING, values, Deed(using=using, by=by, what="stopped", why=why))
 
 
-def go_on(using: str, pk: int, *, by: str) -> bool:
+def go_on(using: str, pk: int, *, by: str, why: str = "") -> bool:
     """Whether it had been stopped: it goes on with the next, however the first ended."""
-    rows = Action.objects.using(using).filter(pk=pk, state=Action.State.STOPPED)
-    return (
-        rows.update(
-            state=Action.State.RUNNING,
-            next_at=Now(),
-            finished_at=None,
-            first_alone=False,
-            first=None,
-            outcome=storable(f"let go on by {by}"),
-        )
-        > 0
-    )
+    values = {
+        "state": Action.State.RUNNING,
+        "next_at": Now(),
+        "finished_at": None,
+        "first_alone": False,
+        "first": None,
+        "outcome": f"let go on by {by}",
+    }
+    return _turn(using, pk, Action.State.STOPPED, values, Deed(using=using, by=by, what="let go on", why=why))
+
+
+def _turn(using: str, pk: int, before: str, values: dict[str, Any], deed: Deed) -> bool:
+    with transaction.atomic(using=using):
+        rows = Action.objects.using(using).filter(pk=pk, state=before)
+        changed = rows.update(**{**values, "outcome": storable(values["outcome"])})
+        if changed:
+            row = Action.objects.using(using).get(pk=pk)
+            deed.target = f"action {pk}: {row.what} {row.target}"
+            deed.add(1)
+    return changed > 0
 
 
 def describe(chosen: Chosen) -> str:
@@ -111,3 +117,22 @@ def describe(chosen: Chosen) -> str:
 
 def group_name(receiver: str, fingerprint: str) -> str:
     return f"group {fingerprint or 'none'} of {receiver}"
+
+
+def note(using: str, receiver: str, fingerprint: str, text: str, *, by: str) -> None:
+    """For the next person who looks at this kind of failure."""
+    target = group_name(receiver, fingerprint)
+    with transaction.atomic(using=using):
+        Deed(using=using, by=by, what="noted", target=target, why=text).add(1)
+
+
+def story(using: str, receiver: str, fingerprint: str) -> QuerySet[Action]:
+    """What was noted about this kind of failure, and done with it; the latest first."""
+    return Action.objects.using(using).filter(target=group_name(receiver, fingerprint))
+
+
+def notes(using: str, kinds: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    """(receiver, fingerprint) → how many notes there are about it."""
+    names = {group_name(*kind): kind for kind in kinds}
+    rows = Action.objects.using(using).filter(target__in=list(names), what="noted").order_by()
+    return {names[target]: n for target, n in rows.values_list("target").annotate(n=Count("pk"))}
