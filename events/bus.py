@@ -21,14 +21,15 @@ from django.dispatch import Signal
 from events import fixtures
 from events.capture import Captured, capture
 from events.conf import settings
-from events.context import cause, is_muted, traceparent
+from events.context import cause, current_request, is_muted, traceparent
 from events.databases import outbox_for
-from events.envelope import Envelope, encode
+from events.envelope import BY, Envelope, encode
 from events.fast_path import fast_path
 from events.ids import uuid7
 from events.journal import journal_of
 from events.outbox import Emission
 from events.registry import Binding
+from events.serializers import RequestInfo
 
 # Their own rows never emit: a delivery that causes an event that causes a delivery has no end.
 SILENT_APPS = frozenset({"offload", "django_celery_results"})
@@ -166,6 +167,9 @@ setting_changed.connect(_forget, dispatch_uid="events.bus")
 def _envelope(id: UUID, captured: Captured, correlation_id: UUID, signal: Signal) -> str:
     source = cause.get()
     text = str(id)
+    request = current_request()
+    if request is not None:
+        captured.data[BY] = RequestInfo.of(request, headers=False).brief()
     return encode(
         Envelope(
             id=text,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 
@@ -20,6 +21,8 @@ class Cause:
 
 cause: ContextVar[Cause | None] = ContextVar("events.cause", default=None)
 _muted: ContextVar[bool] = ContextVar("events.muted", default=False)
+# A Django HttpRequest, where the middleware is installed.
+_request: ContextVar[Any] = ContextVar("events.request", default=None)
 _trace: ContextVar[str | None] = ContextVar("events.trace", default=None)
 
 # W3C Trace Context: version, trace, parent and flags; ids of nothing but zeros are none.
@@ -61,3 +64,17 @@ def traced(parent: str | None) -> Iterator[None]:
 
 def traceparent() -> str | None:
     return _trace.get()
+
+
+@contextmanager
+def emitted_in(request: Any) -> Iterator[None]:
+    """What is emitted within it says that it was this request, and whose."""
+    token = _request.set(request)
+    try:
+        yield
+    finally:
+        _request.reset(token)
+
+
+def current_request() -> Any:
+    return _request.get()

@@ -6,6 +6,9 @@ from typing import Any
 
 import msgspec
 
+# The key of its data under which it says so.
+BY = "request"
+
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     id: str
@@ -19,7 +22,8 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     correlationid: str
     causationid: str | msgspec.UnsetType = msgspec.UNSET
     traceparent: str | msgspec.UnsetType = msgspec.UNSET
-    # signal: its name; sender, args: as events.serializers dumps them; instance: a model snapshot.
+    # signal: its name; sender, args: as events.serializers dumps them; instance: a model snapshot; request: who and by
+    # which route, where it was emitted in one.
     data: dict[str, Any]
 
 

@@ -7,19 +7,22 @@ from asgiref.sync import iscoroutinefunction
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
 
-from events.context import traced
+from events.context import emitted_in, traced
 
 _HEADER = "traceparent"
 
 
 @sync_and_async_middleware
 def trace_context(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
-    """What a request emits carries the `traceparent` header it came with, to the worker and to what is caused there."""
+    """What a request emits carries the `traceparent` header it came with, to the worker and to what is caused there.
+
+    And it says by what route and by whom it was emitted, where that is known without a query.
+    """
     if iscoroutinefunction(get_response):
         return _async(get_response)
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        with traced(request.headers.get(_HEADER)):
+        with traced(request.headers.get(_HEADER)), emitted_in(request):
             response: HttpResponseBase = get_response(request)
         return response
 
@@ -30,7 +33,7 @@ def _async(
     get_response: Callable[[HttpRequest], Awaitable[HttpResponseBase]],
 ) -> Callable[[HttpRequest], Awaitable[HttpResponseBase]]:
     async def middleware(request: HttpRequest) -> HttpResponseBase:
-        with traced(request.headers.get(_HEADER)):
+        with traced(request.headers.get(_HEADER)), emitted_in(request):
             return await get_response(request)
 
     return middleware

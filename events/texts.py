@@ -10,3 +10,10 @@ def last_line(error: str) -> str:
     """What a traceback says: its last line that isn't blank."""
     lines = [line for line in error.splitlines() if line.strip()]
     return lines[-1].strip() if lines else ""
+
+
+def duration(seconds: float) -> str:
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(seconds, 0) * 1000:.0f} ms"

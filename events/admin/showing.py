@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.apps import apps
@@ -17,6 +18,7 @@ from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
 from events.models import Delivery, State
+from events.operations.telling import Change
 
 EMPTY = "–"
 
@@ -28,6 +30,19 @@ def page_of(row: Model) -> str:
         return reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[row.pk])
     except NoReverseMatch:
         return ""
+
+
+def visible_page(row: Model, viewer: Any) -> str:
+    """The same, for who may look at it; else ""."""
+    meta = row._meta
+    may = any(viewer.has_perm(f"{meta.app_label}.{verb}_{meta.model_name}") for verb in ("view", "change"))
+    return page_of(row) if may else ""
+
+
+def changes_table(changes: Sequence[Change]) -> SafeString | str:
+    if not changes:
+        return EMPTY
+    return render_to_string("events/admin/changes.html", {"changes": changes})
 
 
 def list_of(model: type[Model], **filters: str) -> str:

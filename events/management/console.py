@@ -14,6 +14,8 @@ from django.core.management.base import OutputWrapper
 from django.core.management.color import Style
 from django.utils import timezone
 
+from events.texts import duration
+
 # Seconds between two lines of progress where there is no terminal to draw on.
 _EVERY = 5.0
 
@@ -92,13 +94,6 @@ def _plain(value: object) -> object:
 def ago(at: datetime | None) -> str:
     """`5 min ago`; a dash where it never was."""
     return "–" if at is None else f"{duration((timezone.now() - at).total_seconds())} ago"
-
-
-def duration(seconds: float) -> str:
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")):
-        if seconds >= size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{max(seconds, 0) * 1000:.0f} ms"
 
 
 def plural(number: int, word: str) -> str:

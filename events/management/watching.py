@@ -8,8 +8,9 @@ import time
 from django.db import Error, connections
 
 from events.databases import outbox_aliases
-from events.management.console import Console, duration
+from events.management.console import Console
 from events.operations.progress import Progress, ahead
+from events.texts import duration
 
 logger = logging.getLogger("events")
 

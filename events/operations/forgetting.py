@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from events.deeds import Deed
-from events.envelope import Envelope, decode, encode
+from events.envelope import BY, Envelope, decode, encode
 from events.models import UNFINISHED, Delivery, EventRecord, State
 from events.operations.mentions import Row
 from events.operations.slices import BATCH, batches
@@ -34,7 +34,8 @@ def forget(using: str, subject: str, *, by: str, why: str = "", dry_run: bool = 
     """Blank every event about the row `subject` names, and every event that refers to it; yields the totals so far.
 
     Ids, types and times stay; data and error texts go. Deliveries of it that are unfinished or dead end as
-    skipped: nothing is left that they could run on. Raises `NoSubject`.
+    skipped: nothing is left that they could run on. An event about others that the row's user only emitted keeps
+    its data, and no longer says by whom. Raises `NoSubject`.
     """
     row = Row.called(subject).known_to(using)
     total = Progress(0, 0, 0)
@@ -42,8 +43,12 @@ def forget(using: str, subject: str, *, by: str, why: str = "", dry_run: bool = 
     for events in batches(EventRecord.objects.using(using).filter(row.candidates())):
         ours = [event for event in events if row.is_in(event.subject, _data(event))]
         ids = [event.pk for event in ours if dry_run or not is_forgotten(event.envelope)]
+        signed = [event.pk for event in events if event not in ours and row.emitted(_data(event))]
         stopped = 0 if dry_run else _blank(using, ids, deed)
-        total = Progress(total.examined + len(events), total.forgotten + len(ids), total.stopped + stopped)
+        if not dry_run:
+            _unsign(using, signed, deed)
+        found = total.forgotten + len(ids) + len(signed)
+        total = Progress(total.examined + len(events), found, total.stopped + stopped)
         yield total
     if not dry_run:
         logger.info("events.forgotten by=%r subject=%s events=%d", by, subject, total.forgotten)
@@ -72,6 +77,19 @@ def _blank(using: str, ids: Sequence[UUID], deed: Deed) -> int:
         EventRecord.objects.using(using).bulk_update(events, ["envelope", "next_at"])
         deed.add(len(events))
     return stopped
+
+
+def _unsign(using: str, ids: Sequence[UUID], deed: Deed) -> None:
+    if not ids:
+        return
+    with transaction.atomic(using=using):
+        events = list(_locked(using, ids))
+        for event in events:
+            old = decode(event.envelope)
+            data = {name: value for name, value in old.data.items() if name != BY}
+            event.envelope = encode(msgspec.structs.replace(old, data=data))
+        EventRecord.objects.using(using).bulk_update(events, ["envelope"])
+        deed.add(len(events))
 
 
 def _locked(using: str, ids: Sequence[UUID]) -> QuerySet[EventRecord]:

@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings as django_settings
 from django.db.models import Field, Q
 
+from events.envelope import BY
 from events.exceptions import EventsError
 from events.operations.naming import content_types, model_of, other_keys, same_rows, target_of, values_of
 from events.serializers import load_value
@@ -69,6 +70,10 @@ class Row:
                 self._set_of_keys(data.get("args") or {}),
             )
         )
+
+    def emitted(self, data: Mapping[str, Any]) -> bool:
+        """Whether the row is the user in whose request it was emitted."""
+        return any(self._references(data.get(BY)))
 
     def _references(self, value: object) -> Iterator[bool]:
         if isinstance(value, dict):

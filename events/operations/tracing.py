@@ -38,7 +38,7 @@ class Trace:
     event: EventRecord
     # Several where what began it all was pruned.
     roots: tuple[Node, ...]
-    # Whether there is more than `LIMIT` of it.
+    # Whether there is more of it.
     cut: bool = False
 
     def walk(self) -> Iterator[tuple[int, Node]]:
@@ -67,10 +67,11 @@ def find_event(using: str, name: str) -> EventRecord:
     return found
 
 
-def trace(using: str, event: EventRecord) -> Trace:
+def trace(using: str, event: EventRecord, most: int = LIMIT) -> Trace:
+    """Its story: at most `most` events of it, the earliest. Two queries."""
     events = EventRecord.objects.using(using).filter(correlation_id=event.correlation_id).defer("envelope")
-    story = list(events.order_by("pk")[: LIMIT + 1])
-    cut, story = len(story) > LIMIT, story[:LIMIT]
+    story = list(events.order_by("pk")[: most + 1])
+    cut, story = len(story) > most, story[:most]
     deliveries: dict[UUID, list[Delivery]] = defaultdict(list)
     for row in Delivery.objects.using(using).filter(event_id__in=[e.pk for e in story]).order_by("receiver"):
         deliveries[row.event_id].append(row)

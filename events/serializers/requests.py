@@ -26,14 +26,18 @@ class RequestInfo:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, request: HttpRequest) -> RequestInfo:
+    def of(cls, request: HttpRequest, *, headers: bool = True) -> RequestInfo:
         match = getattr(request, "resolver_match", None)
         return cls(
             method=request.method or "",
             route=(match.route or "") if match else "",
             user_id=_user_id(request),
-            headers=_headers(request),
+            headers=_headers(request) if headers else {},
         )
+
+    def brief(self) -> dict[str, Json]:
+        """Who emitted an event, as its envelope says it: less than a request that is an argument."""
+        return {"$": "request", "method": self.method, "route": self.route, "user_id": self.user_id}
 
     def dump(self) -> dict[str, Json]:
         return {

@@ -16,11 +16,12 @@ from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
-from events.management.console import duration, plural
+from events.management.console import plural
 from events.management.subcommands import SUBCOMMANDS
 from events.models import Delivery, EventRecord, PausedReceiver, Queue, Refusal, State, Worker
 from events.registry import registry
 from events.testing import drain
+from events.texts import duration
 from project.dev.broker import Broker
 from tests.events.conftest import Offloaded
 from tests.events.operating import FRAGILE, broker_away, bury, offload_fragile, run
