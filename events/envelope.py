@@ -8,6 +8,8 @@ import msgspec
 
 # The key of its data under which it says so.
 BY = "request"
+# The same, where that is all there still is: see events.operations.forgetting.
+FORGOTTEN = "forgotten"
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,3 +40,8 @@ def encode(envelope: Envelope) -> str:
 def decode(text: str) -> Envelope:
     """Raises `msgspec.ValidationError` or `msgspec.DecodeError` (both ValueError) for anything else."""
     return _decoder.decode(text)
+
+
+def is_forgotten(envelope: str) -> bool:
+    # Looked for as text first: nearly none is, and decoding them all takes long.
+    return f'"{FORGOTTEN}":true' in envelope and decode(envelope).data.get(FORGOTTEN) is True

@@ -5,6 +5,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from datetime import datetime
 
 _62_BITS = 2**62 - 1
 
@@ -38,6 +39,12 @@ def uuid7() -> uuid.UUID:
             _random = iter(memoryview(os.urandom(8 * 256)).cast("Q"))
             random = next(_random)
     return uuid.UUID(int=stamp >> 12 << 80 | 7 << 76 | (stamp & 0xFFF) << 64 | 2 << 62 | random & _62_BITS)
+
+
+def first_of(at: datetime) -> uuid.UUID:
+    """The least id that can be given at that moment: ids of before are smaller, those of later are greater."""
+    milliseconds = max(int(at.timestamp() * 1000), 0)
+    return uuid.UUID(int=min(milliseconds, (1 << 48) - 1) << 80)
 
 
 def idempotency_key(event_id: uuid.UUID, receiver: str) -> str:

@@ -16,7 +16,12 @@ from events.models import Action
 from events.operations.jobs import go_on, stop
 
 # What a job does → who may stop it and let it go on: whoever may ask for it.
-_MAY = {"redelivered": "offload.redeliver_delivery", "discarded": "offload.discard_delivery"}
+_MAY = {
+    "redelivered": "offload.redeliver_delivery",
+    "discarded": "offload.discard_delivery",
+    "counted": "offload.replay_eventrecord",
+    "replayed": "offload.replay_eventrecord",
+}
 _TURNS = {"stop": (stop, "Stopped."), "go_on": (go_on, "It goes on.")}
 
 
@@ -50,13 +55,15 @@ class ActionAdmin(ReadOnlyAdmin):
 
     @admin.display(description="how many")
     def how_many(self, row: Action) -> str:
-        return f"{row.count:,}" if row.total is None else f"{row.count:,} of {row.total:,}"
+        # Of a replay the total is of events, and the count of deliveries.
+        is_of_letters = row.total is not None and row.what in ("redelivered", "discarded")
+        return f"{row.count:,} of {row.total:,}" if is_of_letters else f"{row.count:,}"
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> Any:
         row = self.get_object(request, object_id)
-        may = row is not None and _may_turn(request, row)
+        may = row is not None and may_turn(request, row)
         context = {
-            "job": row if row is not None and row.total is not None else None,
+            "job": row if row is not None and row.chosen is not None else None,
             "may_stop": may and row is not None and row.state == Action.State.RUNNING,
             "may_go_on": may and row is not None and row.state == Action.State.STOPPED,
         }
@@ -64,9 +71,10 @@ class ActionAdmin(ReadOnlyAdmin):
 
     def progress_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """What the page asks for every second while the job runs."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
         row = get_object_or_404(Action.objects.using(DEFAULT_DB_ALIAS), pk=pk)
+        # Who may ask for such a job may also see how far it is, where its result is all they see of actions.
+        if not (self.has_view_permission(request) or may_turn(request, row)):
+            raise PermissionDenied
         return JsonResponse(
             {
                 "state": row.state,
@@ -78,10 +86,8 @@ class ActionAdmin(ReadOnlyAdmin):
         )
 
     def turn_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        if not self.has_view_permission(request):
-            raise PermissionDenied
         row = get_object_or_404(Action.objects.using(DEFAULT_DB_ALIAS), pk=pk)
-        if not _may_turn(request, row):
+        if not self.has_view_permission(request) or not may_turn(request, row):
             raise PermissionDenied
         if request.POST.get("turn") not in _TURNS:
             raise Http404
@@ -93,5 +99,5 @@ class ActionAdmin(ReadOnlyAdmin):
         return HttpResponseRedirect(page_of(row))
 
 
-def _may_turn(request: HttpRequest, row: Action) -> bool:
-    return row.total is not None and row.what in _MAY and request.user.has_perm(_MAY[row.what])
+def may_turn(request: HttpRequest, row: Action) -> bool:
+    return row.chosen is not None and row.what in _MAY and request.user.has_perm(_MAY[row.what])

@@ -30,9 +30,9 @@ from events.catalog import catalog
 from events.models import Delivery, State
 from events.operations.jobs import MOST_NAMED, What, start
 from events.operations.redelivering import discard, redeliver
-from events.operations.slices import BATCH
 from events.registry import registry
 from events.relay.jobs import Chosen
+from events.relay.slices import BATCH
 from events.texts import last_line
 
 # Characters at the end of an error among which its last line is looked for.

@@ -10,12 +10,14 @@ from django.db.models import Prefetch, Q, QuerySet
 from django.db.models.functions import Left
 from django.http import HttpRequest
 from django.template.loader import render_to_string
+from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from events.admin.base import ReadOnlyAdmin
 from events.admin.filters import TypeFilter
+from events.admin.replay import ReplayView
 from events.admin.showing import (
     EMPTY,
     changes_table,
@@ -43,6 +45,7 @@ _SHOWN = 200_000
 class EventRecordAdmin(ReadOnlyAdmin):
     list_display = ("type", "subject", "emitted", "outcome")
     list_filter = (TypeFilter,)
+    change_list_template = "events/admin/events.html"
     search_fields = ("type",)
     search_help_text = "An id of an event or of a story, a subject such as library.book/42, or a type."
     fields = (
@@ -61,6 +64,16 @@ class EventRecordAdmin(ReadOnlyAdmin):
         "next_look",
         "pretty_envelope",
     )
+
+    def get_urls(self) -> list[URLPattern]:
+        address = path(
+            "replay/", self.admin_site.admin_view(ReplayView(self)), name="offload_eventrecord_replay"
+        )
+        return [address, *super().get_urls()]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        may = {"may_replay": request.user.has_perm("offload.replay_eventrecord")}
+        return super().changelist_view(request, {**(extra_context or {}), **may})
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[EventRecord]:
         states = Prefetch("deliveries", Delivery.objects.only("event_id", "state"), to_attr="states")

@@ -13,14 +13,12 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from events.deeds import Deed
-from events.envelope import BY, Envelope, decode, encode
+from events.envelope import BY, FORGOTTEN, Envelope, decode, encode, is_forgotten
 from events.models import UNFINISHED, Delivery, EventRecord, State
 from events.operations.mentions import Row
-from events.operations.slices import BATCH, batches
+from events.relay.slices import BATCH, batches
 
 logger = logging.getLogger("events")
-
-FORGOTTEN = "forgotten"
 
 
 class Progress(NamedTuple):
@@ -52,11 +50,6 @@ def forget(using: str, subject: str, *, by: str, why: str = "", dry_run: bool = 
         yield total
     if not dry_run:
         logger.info("events.forgotten by=%r subject=%s events=%d", by, subject, total.forgotten)
-
-
-def is_forgotten(envelope: str) -> bool:
-    # Looked for as text first: nearly none is, and decoding them all takes long.
-    return f'"{FORGOTTEN}":true' in envelope and decode(envelope).data.get(FORGOTTEN) is True
 
 
 def _data(event: EventRecord) -> dict[str, Any]:

@@ -12,9 +12,9 @@ from django.db.models import QuerySet
 
 from events.deeds import Deed
 from events.models import Delivery, State
-from events.operations.slices import slices
 from events.relay.jobs import Chosen
 from events.relay.letters import give_up, send_again
+from events.relay.slices import slices
 
 logger = logging.getLogger("events")
 

@@ -19,8 +19,8 @@ from events.fast_path import fast_path
 from events.ids import uuid7
 from events.message import Message
 from events.models import IS_UNFINISHED, Delivery, EventRecord, Worker
-from events.operations import slices
 from events.registry import registry
+from events.relay import slices
 from events.relay.feeding import feed
 from events.relay.materialising import BATCH, batch, materialise
 from events.relay.rounds import turn

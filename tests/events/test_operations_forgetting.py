@@ -9,9 +9,9 @@ from django.db.models.signals import m2m_changed, post_save
 
 from events import Event
 from events.capture import subject_of
-from events.envelope import decode
+from events.envelope import decode, is_forgotten
 from events.models import Delivery, EventRecord, State
-from events.operations.forgetting import Progress, forget, is_forgotten
+from events.operations.forgetting import Progress, forget
 from events.operations.mentions import NoSubject
 from events.testing import Drained, drain
 from library.models import Profile

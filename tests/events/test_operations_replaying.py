@@ -12,7 +12,8 @@ from django.utils import timezone
 from events.exceptions import UnknownReceiver
 from events.models import Delivery, EventRecord, State
 from events.operations.forgetting import forget
-from events.operations.replaying import Past, Replayed, replay
+from events.operations.replaying import replay
+from events.relay.replaying import Past, Replayed
 from events.testing import Drained, drain
 from tests.events.conftest import Offloaded
 from tests.shop.models import Effect, Item, Tag

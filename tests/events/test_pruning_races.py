@@ -17,9 +17,10 @@ from django.db import connection, connections, transaction
 from events.delivery.consuming import consume
 from events.message import Message
 from events.models import Delivery, EventRecord, Refusal, State
-from events.operations.replaying import Past, replay
+from events.operations.replaying import replay
 from events.relay.ageing import Size
 from events.relay.pruning import Pruned, _delete
+from events.relay.replaying import Past
 from events.testing import drain
 from tests.conftest import database_url
 from tests.events.ageing import left, old, pruned, store, store_many

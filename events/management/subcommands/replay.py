@@ -16,7 +16,8 @@ from events.management.subcommands.base import (
     moment,
     operator,
 )
-from events.operations.replaying import Past, Replayed, replay
+from events.operations.replaying import replay
+from events.relay.replaying import Past, Replayed
 
 
 class Replay(Subcommand):

@@ -8,8 +8,10 @@
   }
   const bar = job.querySelector("progress");
   const show = (found) => {
-    bar.max = found.total;
-    bar.value = found.passed;
+    if (found.total !== null) {
+      bar.max = found.total;
+      bar.value = found.passed;
+    }
     for (const place of job.querySelectorAll("[data-name]")) {
       // As text, never as markup: an outcome quotes what a receiver raised.
       place.textContent = found[place.dataset.name];
@@ -23,6 +25,10 @@
         const found = await answer.json();
         show(found);
         running = found.state === "running";
+        if (!running && "reload" in job.dataset) {
+          // What it found is on the page that the server makes.
+          location.reload();
+        }
       }
     } catch {
       // The server is away: the next one may be answered.

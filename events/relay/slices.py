@@ -21,14 +21,14 @@ def slices(items: Sequence[T], size: int = BATCH) -> Iterator[Sequence[T]]:
         yield items[start : start + size]
 
 
-def batches(rows: QuerySet[EventRecord]) -> Iterator[list[EventRecord]]:
+def batches(rows: QuerySet[EventRecord], size: int = BATCH) -> Iterator[list[EventRecord]]:
     """The oldest first, hundreds at a time, or some megabytes of them.
 
     By id, which grows with time: no batch is read twice, whatever is emitted meanwhile.
     """
     rows = rows.order_by("pk")
     after = rows
-    while keys := _fitting(after.values_list("pk", Size("envelope"))[:BATCH]):
+    while keys := _fitting(after.values_list("pk", Size("envelope"))[:size]):
         yield list(EventRecord.objects.using(rows.db).filter(pk__in=keys).order_by("pk"))
         after = rows.filter(pk__gt=keys[-1])
 
