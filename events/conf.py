@@ -29,6 +29,11 @@ class Settings:
     MAX_DEAD_LETTER_AGE: float = 14.0
     # Seconds a delivery may be due before its queue is reported as falling behind.
     MAX_WAIT: float = 300.0
+    # A receiver is parked when more than this share of its last runs in a process failed; None: never.
+    KILL_SWITCH_SHARE: float | None = 0.8
+    # How many last runs; and seconds between two probes of a parked receiver.
+    KILL_SWITCH_RUNS: int = 20
+    KILL_SWITCH_PROBE: float = 30.0
     # Whether every worker runs a relay in a thread of its own.
     RELAY: bool = True
     # Aliases with an outbox; None is every alias the routers let the bus migrate.

@@ -200,11 +200,21 @@ class Queue(models.Model):
 
 
 class PausedReceiver(models.Model):
+    """Paused by a person, or parked by the kill switch: docs/decisions/0014-kill-switch.md."""
+
     name = models.CharField(primary_key=True, max_length=200)
     since = models.DateTimeField(db_default=Now())
+    by = models.CharField(max_length=200, blank=True, default="", db_default="")
+    why = models.CharField(max_length=500, blank=True, default="", db_default="")
+    # When the next delivery is let through to see whether it has recovered; NULL: a person paused it.
+    probe_at = models.DateTimeField(null=True)
+    # The event whose delivery was let through last.
+    probe = models.UUIDField(null=True)
 
     class Meta:
         db_table = "offload_paused_receiver"
+        # As the admin lists them: its page shows those that run, too.
+        verbose_name = "receiver"
 
     def __str__(self) -> str:
         return self.name

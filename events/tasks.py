@@ -74,7 +74,7 @@ def deliver(task: Any, *envelopes: str) -> dict[str, int]:
         raise Ignore from error
     conclusion = task.conclusion(message.using)
     try:
-        tally = consume(message, conclusion)
+        tally = consume(message, conclusion, watched=True)
     except UnknownReceiver:
         # Disconnected since this process registered its task.
         return {"elsewhere": return_message(message)}

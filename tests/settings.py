@@ -46,6 +46,10 @@ if os.environ.get("EVENTS_RELAY") == "off":
     # For processes of tests that publish by themselves.
     EVENTS = EVENTS | {"RELAY": False}
 
+if "TEST_KILL_SWITCH_PROBE" in os.environ:
+    # For a test that waits for some.
+    EVENTS = EVENTS | {"KILL_SWITCH_PROBE": float(os.environ["TEST_KILL_SWITCH_PROBE"])}
+
 if os.environ.get("TEST_OTHER_DATABASE", "on") == "on":
     # A second database with an outbox of its own, for the tests that say so; started processes have the first.
     DATABASES["other"] = {

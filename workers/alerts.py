@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC
+from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 
 from django.conf import settings
@@ -10,6 +11,7 @@ from django.db.models.signals import post_save
 
 from events import Skip, offload
 from events.delivery.occurrence import DeliveredEvent
+from events.notices import receiver_parked
 from library.signals import request_failed, slow_request
 from workers import mail
 from workers.audit import write_entry
@@ -31,10 +33,9 @@ def count_failure(
     **kwargs: Any,
 ) -> None:
     """Counts a failed request under its fingerprint and hour; the first of them becomes an alert."""
-    # The hour in which it failed, not the one in which a worker came to it: a backlog makes no second alert.
     alert, is_first = Alert.objects.get_or_create(
         fingerprint=fingerprint[:64],
-        hour=event.time.astimezone(UTC).replace(minute=0, second=0, microsecond=0),
+        hour=_hour(event),
         defaults={
             "exception": exception[:200],
             "message": message,
@@ -45,6 +46,23 @@ def count_failure(
     )
     if not is_first:
         Alert.objects.filter(pk=alert.pk).update(count=F("count") + 1)
+
+
+@offload(receiver_parked, queue="alerts")
+def alert_parked_receiver(
+    sender: Any, receiver: str, reason: str, event: DeliveredEvent, **kwargs: Any
+) -> None:
+    """Makes an alert of a receiver that the kill switch parked, one for each receiver and hour."""
+    Alert.objects.get_or_create(
+        fingerprint=sha256(f"parked {receiver}".encode()).hexdigest(),
+        hour=_hour(event),
+        defaults={"exception": f"{receiver} is parked"[:200], "message": reason},
+    )
+
+
+def _hour(event: DeliveredEvent) -> datetime:
+    """The one in which it happened, not the one in which a worker came to it: a backlog makes no second alert."""
+    return event.time.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
 
 def is_first(sender: type[Alert], *, created: bool, **kwargs: Any) -> bool:

@@ -24,4 +24,5 @@ class Alert(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.exception} at /{self.route}"
+        # One about a receiver happened in no request.
+        return f"{self.exception} at /{self.route}" if self.method else self.exception

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 from uuid import UUID
 
-from django.db import connections, transaction
-from django.db.models.functions import Now
+from django.db import connections
 
 from events import pauses
 from events.crashpoints import crashpoint
+from events.delivery import kill_switch
 from events.delivery.careful import run_careful
-from events.delivery.claim import AlreadyRecorded, Claimer
-from events.delivery.claiming import insert_known, sorted_out
+from events.delivery.claim import Claimer
 from events.delivery.concluding import Conclusion
 from events.delivery.decoding import Item
+from events.delivery.holding import hold
+from events.delivery.kill_switch import KillSwitch
 from events.delivery.loose import LooseRun
 from events.delivery.memory import keep_reserve, no_memory_left
 from events.delivery.portions import portions
@@ -23,15 +24,15 @@ from events.delivery.running import Run
 from events.delivery.tally import Tally
 from events.delivery.versions import beyond
 from events.message import Message
-from events.models import Delivery, State
+from events.models import State
 from events.registry import Receiver, registry
 
 
-def consume(message: Message, conclusion: Conclusion | None = None) -> Tally:
+def consume(message: Message, conclusion: Conclusion | None = None, *, watched: bool = False) -> Tally:
     """Run the message's deliveries, each at most once with effect. Raises `UnknownReceiver`; what the receiver
     raises is recorded, never raised; a database that is away is raised, and the relay sends them again.
 
-    `conclusion` is written with the work, where one transaction does all of it.
+    `conclusion` is written with the work, where one transaction does all of it. `watched`: by the kill switch.
     """
     crashpoint("deliver.received")
     keep_reserve()
@@ -41,9 +42,17 @@ def consume(message: Message, conclusion: Conclusion | None = None) -> Tally:
         Item(event_id=UUID(event_id), attempt=attempt, envelope=envelope, recorded=attempt > 0)
         for event_id, attempt, envelope in zip(message.ids, message.attempts, message.envelopes, strict=True)
     ]
-    if pauses.current(message.using).cover(message.receiver, message.queue):
-        run.tally.elsewhere += _hold(run.claimer, items)
+    found = pauses.current(message.using)
+    if found.cover(message.receiver, message.queue):
+        # Asked anew: it may have been resumed since, and which delivery is a probe was said a moment ago.
+        found = pauses.current(message.using, fresh=0)
+    probes = found.let_through(message.receiver, message.queue, message.ids)
+    if found.cover(message.receiver, message.queue) and not probes:
+        kill_switch.forget(receiver, message.using)
+        run.tally.elsewhere += hold(run.claimer, items)
         return run.tally
+    if watched:
+        run = replace(run, switch=KillSwitch(receiver, message.using, probes=probes))
     try:
         for some in portions(items, message.using):
             _work_off(run, message, some)
@@ -92,25 +101,3 @@ def _runnable(run: Run, message: Message, items: list[Item]) -> list[Item]:
         sent = [(item.event_id, item.attempt) for item in items if versions.get(item.event_id) == version]
         run.tally.elsewhere += return_newer(message, sent, version)
     return [item for item in items if item.event_id not in versions]
-
-
-def _hold(claimer: Claimer, items: Sequence[Item]) -> int:
-    """Paused since they were sent: back to the table, where the relay leaves them until somebody resumes."""
-    for item in sorted_out(claimer, items):
-        waiting = {"state": State.WAITING, "next_at": Now(), "suspect_at": None, "finished_at": None}
-        with transaction.atomic(using=claimer.using):
-            if not item.recorded:
-                try:
-                    with transaction.atomic(using=claimer.using):
-                        if not insert_known(claimer, [item]):
-                            continue
-                except AlreadyRecorded:
-                    continue
-                state = claimer.state
-            else:
-                state = State.SENT
-            rows = Delivery.objects.using(claimer.using).filter(
-                receiver=claimer.receiver, event_id=item.event_id
-            )
-            rows.filter(state=state).update(**waiting)
-    return len(items)

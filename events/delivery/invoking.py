@@ -46,7 +46,7 @@ def _call_one(receiver: Receiver, occurrence: Occurrence) -> None:
     )
 
 
-def _call(receiver: Receiver, *args: Any, **kwargs: Any) -> None:
+def _call(receiver: Receiver, /, *args: Any, **kwargs: Any) -> None:
     try:
         with interruptible():
             _run(receiver, *args, **kwargs)
@@ -60,7 +60,7 @@ def _call(receiver: Receiver, *args: Any, **kwargs: Any) -> None:
         raise RuntimeError(f"{receiver.name} ended with {ending!r}, which would end its worker.") from ending
 
 
-def _run(receiver: Receiver, *args: Any, **kwargs: Any) -> None:
+def _run(receiver: Receiver, /, *args: Any, **kwargs: Any) -> None:
     function = receiver.function
     if iscoroutinefunction(function):
         async_to_sync(function)(*args, **kwargs)

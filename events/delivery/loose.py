@@ -12,7 +12,6 @@ from events.crashpoints import crashpoint
 from events.delivery.claim import AlreadyRecorded
 from events.delivery.claiming import insert_known, lock_known, sorted_out
 from events.delivery.decoding import Gone, Item, occurrences
-from events.delivery.failing import record_failure
 from events.delivery.invoking import invoke
 from events.delivery.occurrence import Occurrence
 from events.delivery.running import Run
@@ -30,6 +29,9 @@ class LooseRun(Run):
         waiting = list(ours)
         try:
             for group in self._groups(ours):
+                if self.switch.parked:
+                    self._put_back(waiting)
+                    return
                 self._settle(group)
                 waiting = waiting[len(group) :]
         except BaseException as ending:
@@ -88,18 +90,26 @@ class LooseRun(Run):
             if isinstance(error, MemoryError) and len(group) > 1:
                 raise
             if len(group) > 1:
-                for item in group:
-                    self._settle([item])
+                self._one_by_one(group)
                 return
-            state = record_failure(self.claimer, self.receiver, group[0], error, counted=self.careful)
-            crashpoint("deliver.failed")
-            self.tally.failed(state)
+            self._failed(group[0], error)
             if isinstance(error, MemoryError):
                 raise
         else:
             crashpoint("deliver.ran")
             self._finish(group, reasons)
             crashpoint("deliver.finished")
+
+    def _one_by_one(self, items: Sequence[Item]) -> None:
+        for number, item in enumerate(items):
+            if self.switch.parked:
+                self._put_back(items[number:])
+                return
+            self._settle([item])
+
+    def _put_back(self, items: Sequence[Item]) -> None:
+        give_back(self, items)
+        self.tally.elsewhere += len(items)
 
     def _effect(self, group: list[Item]) -> str | None:
         """The reason, where it was skipped."""
@@ -126,6 +136,7 @@ class LooseRun(Run):
         if reason is None:
             repeated(self.using, lambda: self.claimer.finish(group))
             self.tally.done += len(group)
+            self.switch.worked(len(group))
         else:
             for item in group:
                 repeated(self.using, partial(self.claimer.skip, item, reason))

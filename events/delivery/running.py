@@ -18,7 +18,9 @@ from events.delivery.claiming import insert_known, lock_known, sorted_out
 from events.delivery.concluding import Conclusion, NotConcluded
 from events.delivery.decoding import Gone, Item, occurrences
 from events.delivery.failing import note_after_commit, record_failure
+from events.delivery.holding import hold
 from events.delivery.invoking import assert_sound, invoke
+from events.delivery.kill_switch import UNWATCHED, Unwatched
 from events.delivery.occurrence import Occurrence
 from events.delivery.on_commit import Commit, keep_apart, registered
 from events.delivery.pace import pace
@@ -46,6 +48,7 @@ class Run:
     outermost: bool = True
     # Where one transaction works off all of the message.
     conclusion: Conclusion | None = None
+    switch: Unwatched = UNWATCHED
 
     @property
     def using(self) -> str:
@@ -58,6 +61,9 @@ class Run:
     def chunks(self, items: Sequence[Item]) -> None:
         waiting = list(items)
         while waiting:
+            if self.switch.parked:
+                self._put_back(waiting)
+                return
             size = self._size(len(waiting))
             run = self if size == len(items) else self._inconclusive()
             left = run._attempt(waiting[:size])
@@ -98,12 +104,17 @@ class Run:
             if len(items) > 1:
                 self._one_by_one(items)
             else:
-                state = record_failure(self.claimer, self.receiver, items[0], error, counted=self.careful)
-                crashpoint("deliver.failed")
-                self.tally.failed(state)
+                self._failed(items[0], error)
                 if isinstance(error, MemoryError):
                     raise
         return []
+
+    def _failed(self, item: Item, error: BaseException) -> None:
+        state = record_failure(self.claimer, self.receiver, item, error, counted=self.careful)
+        crashpoint("deliver.failed")
+        self.tally.failed(state)
+        if state is not None:
+            self.switch.failed(error)
 
     def _take_back(self, items: list[Item], commit: Commit) -> None:
         if not commit.asked:
@@ -120,8 +131,15 @@ class Run:
 
     def _one_by_one(self, items: Sequence[Item]) -> None:
         run = self._inconclusive()
-        for item in items:
+        for number, item in enumerate(items):
+            if self.switch.parked:
+                self._put_back(items[number:])
+                return
             run._attempt([item])
+
+    def _put_back(self, items: Sequence[Item]) -> None:
+        """Parked since: they wait, and have used up no try."""
+        self.tally.elsewhere += hold(self.claimer, items)
 
     def _transaction(self, items: list[Item], commit: Commit) -> list[Item]:
         counted = Tally()
@@ -149,6 +167,7 @@ class Run:
         self.tally.add(counted)
         if self.conclusion and not left:
             self.conclusion.stands = True
+        self.switch.worked(counted.done)
         return left
 
     def _claimed_or_not_begun(self, items: list[Item], counted: Tally) -> list[Item]:

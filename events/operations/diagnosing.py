@@ -188,9 +188,18 @@ def _large(using: str) -> Iterator[Finding]:
 
 def _pauses(using: str) -> Iterator[Finding]:
     queues = Queue.objects.using(using).filter(paused=True).values_list("name", flat=True)
-    receivers = PausedReceiver.objects.using(using).values_list("name", flat=True)
-    for name in (*queues, *receivers):
+    for name in queues:
         yield Finding("note", f"{name} is paused", f"manage.py events resume {name}")
+    for row in PausedReceiver.objects.using(using).order_by("name"):
+        remedy = f"manage.py events resume {row.name}"
+        if row.probe_at is None:
+            yield Finding("note", f"{row.name} is paused", remedy)
+        else:
+            yield Finding(
+                "error",
+                f"{row.name} is parked: {row.why}",
+                f"It is probed until it recovers. Mend what it needs; {remedy} lets it go on at once.",
+            )
 
 
 def _dead(using: str) -> Iterator[Finding]:

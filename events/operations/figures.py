@@ -56,6 +56,8 @@ class Figures:
     # Receivers that no live worker knows, though deliveries wait for them.
     unserved: tuple[Unserved, ...] = ()
     paused_receivers: tuple[str, ...] = ()
+    # Receiver → why the kill switch parked it. They are among the paused ones, too.
+    parked: dict[str, str] = field(default_factory=dict)
     workers: int = 0
     # Why the broker can't be asked; "" where it answers.
     broker_error: str = ""
@@ -79,6 +81,9 @@ def figures(using: str) -> Figures:
         unserved=unserved(using, workforce),
         paused_receivers=tuple(
             PausedReceiver.objects.using(using).order_by("name").values_list("name", flat=True)
+        ),
+        parked=dict(
+            PausedReceiver.objects.using(using).filter(probe_at__isnull=False).values_list("name", "why")
         ),
         workers=len(workforce.workers),
         broker_error=error,

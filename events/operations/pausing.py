@@ -13,6 +13,7 @@ from events.deeds import Deed
 from events.exceptions import EventsError
 from events.models import IS_UNFINISHED, Delivery, PausedReceiver, Queue, State
 from events.registry import registry
+from events.texts import storable
 
 logger = logging.getLogger("events")
 
@@ -69,7 +70,7 @@ def pause(using: str, target: Target, *, by: str, why: str = "") -> bool:
         changed = (
             _pause_queue(using, target.name)
             if target.kind == "queue"
-            else _pause_receiver(using, target.name)
+            else _pause_receiver(using, target.name, by, why)
         )
         _record(using, "paused", target, by, why, changed)
     return _done(using, "paused", target, by, changed)
@@ -97,11 +98,14 @@ def _pause_queue(using: str, name: str) -> bool:
     return created or Queue.objects.using(using).filter(pk=row.pk, paused=False).update(paused=True) > 0
 
 
-def _pause_receiver(using: str, name: str) -> bool:
+def _pause_receiver(using: str, name: str, by: str, why: str) -> bool:
     rows = PausedReceiver.objects.using(using)
+    values = {"by": storable(by)[:200], "why": storable(why)[:500]}
     # Every one of them, not only up to the first that is new.
-    made = [rows.get_or_create(name=each)[1] for each in _names(name)]
-    return any(made)
+    made = [rows.get_or_create(name=each, defaults=values)[1] for each in _names(name)]
+    # A person's word counts more than the kill switch's: from now on nothing is let through.
+    parked = rows.filter(name__in=_names(name), probe_at__isnull=False)
+    return parked.update(probe_at=None, probe=None, **values) > 0 or any(made)
 
 
 def _names(receiver: str) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from events.delivery.by_index import TURN, by_index
 from events.message import Message, inlined, room_inline
 from events.models import IS_WAITING, Delivery, EventRecord, Size, State
 from events.registry import registry
+from events.relay import probing
 from events.timing import limits
 
 # Events in a message of a receiver that this process hasn't imported.
@@ -43,7 +44,7 @@ def feed(
     `is_ours`: whether the queue still is; from the moment it isn't, another relay fills the room.
     Raises what the broker's client raises; what was marked as sent by then is looked for like any other.
     """
-    sent = 0
+    sent = _probe(using, queue, receivers, publish) if room > 0 else 0
     # Asked for once: what becomes due meanwhile is the next round's.
     turn = _waiting_receivers(using, queue, receivers) if room > 0 else []
     while turn:
@@ -55,6 +56,21 @@ def feed(
                 # Nothing of it is due any more, or somebody else has locked all that is.
                 turn.remove(receiver)
             sent += messages
+    return sent
+
+
+def _probe(using: str, queue: str, receivers: frozenset[str], publish: Publish) -> int:
+    """One delivery each of the parked receivers whose time has come; how many messages."""
+    sent = 0
+    for receiver in probing.due(using, receivers):
+        with transaction.atomic(using=using):
+            rows = _taken(using, queue, receiver)[:1]
+            if not rows or not probing.is_ours(using, receiver, rows[0].event_id):
+                # Nothing of it is due in this queue, or another relay was faster.
+                continue
+            _mark_sent(using, rows)
+        publish([_message(using, queue, receiver, rows)])
+        sent += 1
     return sent
 
 

@@ -81,7 +81,7 @@ def test_e001__unknown_key_like_no_other(settings: Settings) -> None:
     settings.EVENTS = {**settings.EVENTS, "xyz": 1}
     [(id_, message, hint)] = messages()
     assert (id_, message) == ("offload.E001", "EVENTS has no key 'xyz'.")
-    assert hint.startswith("Its keys are DATABASES, MAX_DEAD_LETTER_AGE, ")
+    assert hint.startswith("Its keys are DATABASES, KILL_SWITCH_PROBE, ")
 
 
 def test_e002__no_dict(settings: Settings) -> None:

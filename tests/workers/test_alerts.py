@@ -120,6 +120,23 @@ def test_mail_alert__nobody_to_mail_is_skipped(sink: StrictSink, settings: Setti
         alerts.mail_alert(Alert, instance=an_alert(), created=True, event=occurrence())
 
 
+def test_parked_receiver__one_alert_for_each_and_hour__mailed_without_a_request(
+    sink: StrictSink, settings: Settings
+):
+    settings.ADMINS = [("Ada", "ada@example.org")]
+    for name, hour in (("a.b", 10), ("a.b", 10), ("a.b", 11), ("c.d", 10)):
+        event = occurrence(time=datetime(2026, 11, 22, hour, 5, tzinfo=UTC))
+        alerts.alert_parked_receiver(None, receiver=name, reason="20 of 20 <failed>", event=event)
+    assert Alert.objects.count() == 3
+
+    alerts.mail_alert(Alert, instance=Alert.objects.get(exception="c.d is parked"), event=occurrence())
+
+    [arrived] = sink.mails
+    assert arrived.subject.endswith("c.d is parked")
+    assert "In the hour from 2026-11-22 10:00 UTC" in arrived.body("plain")
+    assert "20 of 20 &lt;failed&gt;" in arrived.body("html")
+
+
 def test_admin_addresses__pairs_and_as_in_django_6_addresses(settings: Settings):
     settings.ADMINS = [("Ada", "ada@example.org")]
     assert alerts.admin_addresses() == ["ada@example.org"]

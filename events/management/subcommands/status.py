@@ -50,7 +50,10 @@ def _print(console: Console, found: Figures, label: str) -> None:
             text = f"{queue.name} falls behind: its oldest delivery was due {ago(queue.due_since)}"
             console.line(console.style.WARNING(text))
     for name in found.paused_receivers:
-        console.line(console.style.WARNING(f"paused: {name}"))
+        if name in found.parked:
+            console.line(console.style.ERROR(f"parked: {name}: {found.parked[name]}"))
+        else:
+            console.line(console.style.WARNING(f"paused: {name}"))
     for each in found.unserved:
         number = plural(each.deliveries, "delivery")
         console.line(

@@ -1,0 +1,135 @@
+"""A receiver that fails nearly always is parked until a probe succeeds. docs/decisions/0014-kill-switch.md."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Sequence
+
+from django.db import Error, transaction
+
+from events import pauses
+from events.clock import after
+from events.conf import settings
+from events.deeds import Deed
+from events.models import PausedReceiver
+from events.notices import receiver_parked, receiver_recovered
+from events.registry import Receiver
+from events.texts import storable
+
+logger = logging.getLogger("events")
+
+# Who parked it, as records of actions name a person.
+BY = "kill switch"
+# Seconds after which an outcome says nothing about now.
+_OLD = 300.0
+
+# Receiver and alias → when each of its last runs in this process ended, and whether it failed.
+_last: dict[tuple[str, str], deque[tuple[float, bool]]] = {}
+
+
+class Unwatched:
+    """For whoever runs a message outside a worker: nothing is counted, nothing parked."""
+
+    parked = False
+
+    def worked(self, runs: int) -> None: ...
+
+    def failed(self, error: BaseException) -> None: ...
+
+
+UNWATCHED = Unwatched()
+
+
+class KillSwitch(Unwatched):
+    """Watches one message; what it counts is the process's."""
+
+    def __init__(self, receiver: Receiver, using: str, *, probes: bool = False) -> None:
+        self._receiver = receiver
+        self._using = using
+        # The message is let through to see whether the receiver has recovered.
+        self._probes = probes
+        # Since a run of this message: what is left of it is put back.
+        self.parked = False
+
+    def worked(self, runs: int) -> None:
+        if not runs:
+            return
+        if self._probes:
+            recover(self._using, self._receiver)
+            self._probes = False
+        self._note(failed=False, runs=runs)
+
+    def failed(self, error: BaseException) -> None:
+        last = self._note(failed=True, runs=1)
+        share = settings.KILL_SWITCH_SHARE
+        if self._probes or share is None or len(last) < settings.KILL_SWITCH_RUNS:
+            return
+        failures = sum(failed for _, failed in last)
+        if failures > share * len(last):
+            reason = f"{failures} of its last {len(last)} runs failed, the latest: {error!r:.300}"
+            self.parked = park(self._using, self._receiver, reason)
+
+    def _note(self, *, failed: bool, runs: int) -> deque[tuple[float, bool]]:
+        now, most = time.monotonic(), settings.KILL_SWITCH_RUNS
+        last = _last.get((self._receiver.name, self._using))
+        if last is None or last.maxlen != most:
+            last = _last[self._receiver.name, self._using] = deque(maxlen=most)
+        last.extend([(now, failed)] * min(runs, most))
+        while last and now - last[0][0] > _OLD:
+            last.popleft()
+        return last
+
+
+def forget(receiver: Receiver, using: str) -> None:
+    """What this process has seen of it: of before it was paused, or parked."""
+    _last.pop((receiver.name, using), None)
+
+
+def park(using: str, receiver: Receiver, reason: str) -> bool:
+    """Whether it is parked now, or paused by a person; False where the database is away."""
+    reason = storable(reason)[:500]
+    try:
+        with transaction.atomic(using=using):
+            made = [
+                PausedReceiver.objects.using(using).get_or_create(
+                    name=name,
+                    defaults={"by": BY, "why": reason, "probe_at": after(settings.KILL_SWITCH_PROBE)},
+                )[1]
+                for name in _names(receiver)
+            ]
+            if any(made):
+                _deed(using, "parked", receiver, reason).add(1)
+                receiver_parked.send(sender=None, using=using, receiver=receiver.name, reason=reason)
+    except Error as cause:
+        # The runs stay counted: the next failure asks again.
+        logger.warning("events.kill_switch receiver=%s error=%r", receiver.name, cause)
+        return False
+    forget(receiver, using)
+    pauses.current(using, fresh=0)
+    if any(made):
+        logger.error("events.kill_switch state=parked receiver=%s reason=%r", receiver.name, reason)
+    return True
+
+
+def recover(using: str, receiver: Receiver) -> None:
+    """It goes on, unless a person has paused it since."""
+    with transaction.atomic(using=using):
+        parked = PausedReceiver.objects.using(using).filter(name__in=_names(receiver), probe_at__isnull=False)
+        gone, _ = parked.delete()
+        if gone:
+            _deed(using, "resumed", receiver, "a probe succeeded").add(1)
+            receiver_recovered.send(sender=None, using=using, receiver=receiver.name)
+    pauses.current(using, fresh=0)
+    if gone:
+        logger.warning("events.kill_switch state=recovered receiver=%s", receiver.name)
+
+
+def _deed(using: str, what: str, receiver: Receiver, why: str) -> Deed:
+    return Deed(using=using, by=BY, what=what, target=f"receiver {receiver.name}", why=why)
+
+
+def _names(receiver: Receiver) -> Sequence[str]:
+    """Deliveries of before a rename run under the name of before."""
+    return (receiver.name, *receiver.aliases)
