@@ -11,6 +11,7 @@ from events.admin import (  # noqa: F401
     flowmap,
     health,
     queues,
+    receivers,
     refusals,
     workers,
 )

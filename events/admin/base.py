@@ -2,7 +2,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from django import forms
 from django.contrib import admin
+from django.contrib.admin.helpers import ActionForm
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
@@ -27,6 +29,15 @@ class CappedPaginator(BasePaginator):
     def count(self) -> int:
         rows = cast("QuerySet[Model]", self.object_list)
         return rows[: self.most].count()
+
+
+class ReasonForm(ActionForm):
+    why = forms.CharField(required=False, max_length=2_000, label="Why:")
+
+
+def reason(request: HttpRequest) -> str:
+    """What the form above brought."""
+    return request.POST.get("why", "").strip()[:2_000]
 
 
 class ReadOnlyAdmin(ModelAdmin):

@@ -4,9 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
-from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.helpers import ActionForm
 from django.db import DEFAULT_DB_ALIAS, transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Right
@@ -14,7 +12,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from events.admin.base import ReadOnlyAdmin
+from events.admin.base import ReadOnlyAdmin, ReasonForm, reason
 from events.admin.filters import QueueFilter, ReceiverFilter
 from events.admin.showing import (
     EMPTY,
@@ -39,10 +37,6 @@ from events.texts import last_line
 _ENDING = 400
 
 Operation = Callable[..., Iterator[int]]
-
-
-class ReasonForm(ActionForm):
-    why = forms.CharField(required=False, max_length=2_000, label="Why:")
 
 
 @admin.register(Delivery)
@@ -169,14 +163,14 @@ class DeliveryAdmin(ReadOnlyAdmin):
 
     def _leave_to_the_relays(self, request: HttpRequest, keys: list[int], done: What) -> None:
         by = request.user.get_username()
-        job = start(DEFAULT_DB_ALIAS, Chosen(keys=tuple(keys)), done, by=by, why=_why(request))
+        job = start(DEFAULT_DB_ALIAS, Chosen(keys=tuple(keys)), done, by=by, why=reason(request))
         text = f"{len(keys):,} dead letters are being {done} in the background: "
         messages.success(request, format_html("{}{}", text, link(page_of(job), "how far it is")))
 
     def _some(self, request: HttpRequest, keys: Sequence[int], operate: Operation, done: str) -> int:
         # Together: nothing is done without its entry in the log, and nothing logged that was not done.
         with transaction.atomic(using=DEFAULT_DB_ALIAS):
-            number = sum(operate(DEFAULT_DB_ALIAS, keys, by=request.user.get_username(), why=_why(request)))
+            number = sum(operate(DEFAULT_DB_ALIAS, keys, by=request.user.get_username(), why=reason(request)))
             if number:
                 rows = Delivery.objects.filter(pk__in=keys).only("pk", "receiver", "state")
                 self.record(request, rows, done)
@@ -190,10 +184,6 @@ class DeliveryAdmin(ReadOnlyAdmin):
             "may_discard": dead and self.has_discard_permission(request),
         }
         return super().change_view(request, object_id, *args, **{**kwargs, "extra_context": may})
-
-
-def _why(request: HttpRequest) -> str:
-    return request.POST.get("why", "").strip()[:2_000]
 
 
 def _named(term: str) -> Q:

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from events.admin.base import ReadOnlyAdmin
+from events.admin.base import ReadOnlyAdmin, ReasonForm, reason
 from events.admin.showing import link, list_of, moment
 from events.conf import settings
 from events.models import Delivery, Queue
@@ -24,6 +24,7 @@ class QueueAdmin(ReadOnlyAdmin):
     ordering = ("name",)
     fields = ("name", "paused", "oldest_due", "deliveries", "lease_owner", "lease_until")
     actions = ("pause", "resume")
+    action_form = ReasonForm
 
     @admin.display(description="oldest delivery due since")
     def oldest_due(self, queue: Queue) -> str:
@@ -51,12 +52,12 @@ class QueueAdmin(ReadOnlyAdmin):
     def _act(
         self, request: HttpRequest, queryset: QuerySet[Queue], operate: Callable[..., bool], done: str
     ) -> None:
-        by = request.user.get_username()
+        by, why = request.user.get_username(), reason(request)
         with transaction.atomic(using=DEFAULT_DB_ALIAS):
             names = [
                 queue.name
                 for queue in queryset
-                if operate(DEFAULT_DB_ALIAS, Target("queue", queue.name), by=by)
+                if operate(DEFAULT_DB_ALIAS, Target("queue", queue.name), by=by, why=why)
             ]
             rows = Queue.objects.filter(name__in=names)
             self.record(request, rows, done)
