@@ -44,6 +44,8 @@ class Settings:
     WINDOW: int = 64
     # Seconds a publish may take before commits leave their events to the relay. No request waits for it.
     PUBLISH_TIMEOUT: float = 0.2
+    # Who scrapes the metrics sends it as a bearer token; "": only users who may see the health page.
+    METRICS_TOKEN: str = ""
 
 
 KNOWN = frozenset(f.name for f in fields(Settings))

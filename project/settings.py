@@ -191,6 +191,7 @@ ADMINS = [("Librarian", address) for address in env.list("ADMINS", default=["lib
 EVENTS: dict[str, Any] = {
     "SOURCE": "/library",
     "QUEUES": ["default", "emails", "audit", "recommendations", "files", "alerts"],
+    "METRICS_TOKEN": env.str("METRICS_TOKEN", default=""),
 }
 
 CELERY_BROKER_URL: str = (

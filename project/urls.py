@@ -7,12 +7,14 @@ from django.db.transaction import non_atomic_requests
 from django.urls import include, path
 from django.views.static import serve
 
+from events.metrics import metrics
 from library.views.atomic import atomic_when_writing
 
 login = atomic_when_writing(auth.LoginView.as_view(redirect_authenticated_user=True))
 
 urlpatterns = [
     path("admin/", admin.site.urls),
+    path("metrics", metrics, name="metrics"),
     path("accounts/login/", login, name="login"),
     path("accounts/logout/", auth.LogoutView.as_view(), name="logout"),
     path("", include("library.urls")),

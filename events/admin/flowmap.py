@@ -28,7 +28,7 @@ from events.relay.workers import Workforce
 @admin.register(FlowMap)
 class FlowMapAdmin(ReadOnlyAdmin):
     def get_urls(self) -> list[URLPattern]:
-        of = self.admin_site.admin_view
+        of = self.reading
         return [
             path("", of(self.changelist_view), name="offload_flowmap_changelist"),
             path("now/", of(self.now), name="offload_flowmap_now"),

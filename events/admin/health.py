@@ -29,7 +29,7 @@ class HealthAdmin(ReadOnlyAdmin):
     """In place of a list of minutes: what they say."""
 
     def get_urls(self) -> list[URLPattern]:
-        of = self.admin_site.admin_view
+        of = self.reading
         return [
             path("", of(self.changelist_view), name="offload_minute_changelist"),
             path("now/", of(self.now), name="offload_minute_now"),

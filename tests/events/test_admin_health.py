@@ -61,7 +61,7 @@ def counted(*, minutes_ago: int = 1, **options: Any) -> None:
     """Deliveries that ended in that minute, as a relay has counted them."""
     at = floor(timezone.now()) - minutes_ago * MINUTE
     ended(at, **options)
-    Meter.objects.update(counted_to=at)
+    Meter.objects.update(counted_to=at - MINUTE)
     for _ in Reader("default").read():
         pass
 
