@@ -30,7 +30,7 @@ setup: $(STAMP) .env ## Make .venv and .env; does nothing when nothing changed
 
 # The recipe runs only when a requirements file is newer than the last complete installation, and then from
 # scratch: what is no longer required must not linger.
-$(STAMP): requirements/base.txt requirements/dev.txt
+$(STAMP): requirements/base.txt requirements/dev.txt requirements/telemetry.txt
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "Python 3.11 or newer is needed, and '$(PYTHON)' is $$("$(PYTHON)" -V 2>&1 | tail -n 1)." \
 			"Name another: make setup PYTHON=/path/to/python3.12" >&2; exit 1; }

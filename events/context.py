@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from events import telemetry
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
@@ -17,9 +19,13 @@ class Cause:
 
     event_id: UUID
     correlation_id: UUID
+    # Who handles it.
+    receiver: str = ""
 
 
 cause: ContextVar[Cause | None] = ContextVar("events.cause", default=None)
+# The receiver that handles several at once: none of them is the cause of what it emits.
+_batch: ContextVar[str] = ContextVar("events.batch", default="")
 _muted: ContextVar[bool] = ContextVar("events.muted", default=False)
 # A Django HttpRequest, where the middleware is installed.
 _request: ContextVar[Any] = ContextVar("events.request", default=None)
@@ -53,6 +59,27 @@ def caused_by(handled: Cause) -> Iterator[None]:
 
 
 @contextmanager
+def batch_of(receiver: str) -> Iterator[None]:
+    token = _batch.set(receiver)
+    try:
+        yield
+    finally:
+        _batch.reset(token)
+
+
+def handled() -> dict[str, str]:
+    """What is being handled here, for logs: `event_id`, `correlation_id` and `receiver`, or less."""
+    source = cause.get()
+    if source is not None:
+        return {
+            "event_id": str(source.event_id),
+            "correlation_id": str(source.correlation_id),
+            "receiver": source.receiver,
+        }
+    return {"receiver": name} if (name := _batch.get()) else {}
+
+
+@contextmanager
 def traced(parent: str | None) -> Iterator[None]:
     """What is emitted within it carries `parent` as its `traceparent`; a text that is none is left out."""
     token = _trace.set(parent if parent and _TRACEPARENT.fullmatch(parent) else None)
@@ -63,7 +90,8 @@ def traced(parent: str | None) -> Iterator[None]:
 
 
 def traceparent() -> str | None:
-    return _trace.get()
+    """Of the span that is open here, where telemetry is set up; else the one that `traced` was given."""
+    return telemetry.traceparent() or _trace.get()
 
 
 @contextmanager

@@ -238,11 +238,19 @@ CELERY_DB_REUSE_MAX = 1000
 
 # --- Logging ----------------------------------------------------------------------------------------------
 
+# "json": one object in a line, with event_id, receiver and correlation_id where a receiver runs.
+LOG_FORMAT: str = env.str("LOG_FORMAT", default="line")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{levelname:<7} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "line": {"format": "{levelname:<7} {name}: {message}", "style": "{"},
+        "json": {"()": "events.logs.JsonLines"},
+    },
+    "filters": {"events": {"()": "events.logs.EventContext"}},
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["events"]}
+    },
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
     "loggers": {
         "django": {"handlers": ["console"], "level": "INFO", "propagate": False},

@@ -54,6 +54,14 @@ class Gone:
         return f"gone: {', '.join(f'{row.model} {row.pk}' for row in self.rows)}"[:200]
 
 
+def correlation_of(item: Item) -> str:
+    """ "" where the message doesn't tell: a large envelope is in the outbox alone, a broken one says nothing."""
+    try:
+        return decode(item.envelope).correlationid
+    except ValueError:
+        return ""
+
+
 def occurrences(receiver: Receiver, name: str, items: Sequence[Item], using: str) -> list[Occurrence | Gone]:
     """In the order of `items`. `name`: the one the event lists the receiver under.
 

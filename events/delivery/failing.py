@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from events.clock import after
 from events.delivery.claim import Claimer
-from events.delivery.decoding import Item
+from events.delivery.decoding import Item, correlation_of
 from events.delivery.fingerprints import fingerprint
 from events.delivery.waiting import PATIENCE, is_lock_timeout, limited_waiting
 from events.identity import who
@@ -62,6 +62,11 @@ def record_failure(
         item.event_id,
         tries,
         error,
+        extra={
+            "receiver": claimer.receiver,
+            "event_id": str(item.event_id),
+            "correlation_id": correlation_of(item),
+        },
     )
     return State(row.state)
 

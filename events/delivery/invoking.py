@@ -11,7 +11,8 @@ from billiard.common import terminate_handler_fired
 from celery.exceptions import WorkerShutdown, WorkerTerminate
 from django.db import connections
 
-from events.context import Cause, caused_by, traced
+from events import telemetry
+from events.context import Cause, batch_of, caused_by, traced
 from events.delivery.memory import let_go
 from events.delivery.occurrence import Occurrence
 from events.delivery.resetting import is_in_transaction
@@ -24,12 +25,21 @@ _DURABLE = "A durable atomic block cannot be nested"
 
 def invoke(receiver: Receiver, occurrences: Sequence[Occurrence]) -> None:
     """Run the receiver for these: a receiver of one is given one. Raises what it raises."""
-    first = occurrences[0].event
+    if telemetry.is_on():
+        with telemetry.spanned(receiver.name, [each.event for each in occurrences]):
+            _invoke(receiver, occurrences)
+    else:
+        _invoke(receiver, occurrences)
+
+
+def _invoke(receiver: Receiver, occurrences: Sequence[Occurrence]) -> None:
     if len(occurrences) > 1:
         # Many causes are no cause: what is emitted here starts a correlation of its own.
-        _call(receiver, list(occurrences))
+        with batch_of(receiver.name):
+            _call(receiver, list(occurrences))
         return
-    source = Cause(event_id=first.id, correlation_id=first.correlation_id)
+    first = occurrences[0].event
+    source = Cause(event_id=first.id, correlation_id=first.correlation_id, receiver=receiver.name)
     with caused_by(source), traced(first.traceparent):
         if receiver.many:
             _call(receiver, list(occurrences))
