@@ -15,7 +15,7 @@ from django.utils import timezone
 from events import transport
 from events.conf import settings
 from events.databases import clock_is_off, outbox_aliases
-from events.models import Delivery, EventRecord, PausedReceiver, Queue, Refusal, Size, State
+from events.models import Delivery, EventRecord, Meter, PausedReceiver, Queue, Refusal, Size, State
 from events.operations.failures import forgotten_letters
 from events.operations.uncaptured import EXAMINED, uncaptured
 from events.operations.unserved import unfinished_pairs
@@ -28,6 +28,8 @@ Level = Literal["ok", "note", "warning", "error"]
 
 # Seconds a relay may leave a due event: it looks four times a second.
 _RELAY_PATIENCE = 30
+# Seconds after which the figures are old: a relay counts every few.
+_METER_PATIENCE = 120
 # Events that are looked at for their size.
 _LATEST = 1_000
 
@@ -165,6 +167,18 @@ def _relay(using: str) -> Iterator[Finding]:
         yield Finding("ok", "no event is left lying by the relay")
 
 
+def _figures(using: str) -> Iterator[Finding]:
+    before = timezone.now() - timedelta(seconds=_METER_PATIENCE)
+    old = Meter.objects.using(using).filter(read_at__lt=before).first()
+    if old is not None:
+        minutes = (timezone.now() - old.read_at).total_seconds() / 60
+        yield Finding(
+            "warning",
+            f"the figures of health page and metrics are {minutes:.0f} min old: no relay counts what ends",
+            'Start a worker with EVENTS["RELAY"] on, or manage.py events relay. Nothing is lost: it catches up.',
+        )
+
+
 def _behind(using: str) -> Iterator[Finding]:
     for late in behind(using):
         minutes = late.waited.total_seconds() / 60
@@ -244,6 +258,7 @@ _LOOKS: tuple[Callable[[str], Iterator[Finding]], ...] = (
     _clock,
     _workers,
     _relay,
+    _figures,
     _behind,
     _large,
     _pauses,

@@ -13,6 +13,7 @@ from events import transport
 from events.conf import settings
 from events.models import IS_UNFINISHED, Delivery, EventRecord, PausedReceiver, Queue, State
 from events.operations.failures import FailingReceiver, by_receiver
+from events.operations.minutes import last_hour
 from events.operations.pausing import known_queues
 from events.operations.unserved import Unserved, unserved
 from events.relay.behind import due_since
@@ -47,7 +48,7 @@ class Figures:
     using: str
     emitted_last_minute: int
     emitted_last_hour: int
-    # Of the events of the last hour: what became of their deliveries.
+    # How the deliveries ended that ended in the last hour.
     last_hour: dict[str, int] = field(default_factory=dict)
     # When the oldest event with an unfinished delivery was emitted.
     oldest_undelivered: datetime | None = None
@@ -66,15 +67,14 @@ class Figures:
 def figures(using: str) -> Figures:
     events = EventRecord.objects.using(using)
     now = timezone.now()
-    hour = now - timedelta(hours=1)
-    rows = Delivery.objects.using(using).filter(event__emitted_at__gte=hour).order_by()
+    hour = last_hour(using).total()
     workforce = Workforce.read(using)
     depths, error = broker_depths(sorted(known_queues(using)))
     return Figures(
         using=using,
         emitted_last_minute=events.filter(emitted_at__gte=now - timedelta(minutes=1)).count(),
-        emitted_last_hour=events.filter(emitted_at__gte=hour).count(),
-        last_hour=dict(rows.values_list("state").annotate(n=Count("pk"))),
+        emitted_last_hour=hour.pop("emitted"),
+        last_hour={state: number for state, number in hour.items() if number},
         oldest_undelivered=oldest_undelivered(using),
         queues=_queues(using, workforce, depths),
         failing=tuple(by_receiver(using)),

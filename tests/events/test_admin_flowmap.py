@@ -17,8 +17,8 @@ from events.models import Delivery, State, Worker
 from events.relay.workers import Workforce
 from tests.events.ageing import store
 from tests.events.conftest import Offloaded
+from tests.events.ending import counted
 from tests.events.queries import statements
-from tests.events.test_admin_health import counted
 
 pytestmark = pytest.mark.django_db
 

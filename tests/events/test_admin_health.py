@@ -18,12 +18,12 @@ from events.fast_path import fast_path
 from events.models import Delivery, EventRecord, Meter, Minute, PausedReceiver, Queue, State, Worker
 from events.operations import reaching
 from events.operations.health import Health, overview
-from events.relay.metering import METER, MINUTE, Reader, floor
+from events.relay.metering import METER
 from project.celery import app
 from tests.events.ageing import store
+from tests.events.ending import counted
 from tests.events.operating import broker_away
 from tests.events.queries import statements
-from tests.events.test_metering import ended
 
 pytestmark = pytest.mark.django_db
 
@@ -55,15 +55,6 @@ def log_in(client: Client) -> Callable[..., Client]:
         return client
 
     return with_
-
-
-def counted(*, minutes_ago: int = 1, **options: Any) -> None:
-    """Deliveries that ended in that minute, as a relay has counted them."""
-    at = floor(timezone.now()) - minutes_ago * MINUTE
-    ended(at, **options)
-    Meter.objects.update(counted_to=at - MINUTE)
-    for _ in Reader("default").read():
-        pass
 
 
 def health() -> Health:

@@ -18,8 +18,9 @@ from pytest_django import Settings
 
 from events.management.console import plural
 from events.management.subcommands import SUBCOMMANDS
-from events.models import Delivery, EventRecord, PausedReceiver, Queue, Refusal, State, Worker
+from events.models import Delivery, EventRecord, Meter, PausedReceiver, Queue, Refusal, State, Worker
 from events.registry import registry
+from events.relay.metering import METER
 from events.testing import drain
 from events.texts import duration
 from project.dev.broker import Broker
@@ -273,6 +274,16 @@ def test_doctor__events_left_lying__no_relay() -> None:
     drain()
     EventRecord.objects.update(next_at=timezone.now() - timedelta(minutes=1))
     assert levels("error") == ["1 events are due for more than 30 s: no relay runs"]
+
+
+@pytest.mark.usefixtures("healthy")
+def test_doctor__nobody_counts() -> None:
+    Meter.objects.create(name=METER)
+    assert levels("warning") == []
+    Meter.objects.update(read_at=timezone.now() - timedelta(minutes=10))
+    assert levels("warning") == [
+        "the figures of health page and metrics are 10 min old: no relay counts what ends"
+    ]
 
 
 @pytest.mark.usefixtures("healthy")

@@ -11,57 +11,13 @@ from django.utils import timezone
 
 from events import identity
 from events.histogram import BUCKETS, quantile
-from events.ids import uuid7
-from events.models import Delivery, EventRecord, Meter, Minute, State
+from events.models import Delivery, Meter, Minute, State
 from events.relay import metering
 from events.relay.counting import Counts, count
 from events.relay.metering import KEPT, METER, MINUTE, SETTLED, Reader
+from tests.events.ending import RECEIVER, ended, read
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-RECEIVER = "tests.first"
-
-
-def ended(
-    at: datetime,
-    *,
-    number: int = 1,
-    state: State = State.DONE,
-    receiver: str = RECEIVER,
-    waited: float = 0.1,
-    ran: float = 0.01,
-    tries: int = 0,
-) -> list[Delivery]:
-    """Deliveries that ended at that moment."""
-    events = [
-        EventRecord(
-            id=uuid7(),
-            type="tests.happened",
-            correlation_id=uuid7(),
-            receivers={receiver: "default"},
-            envelope="{}",
-            emitted_at=at - timedelta(seconds=ran + waited),
-        )
-        for _ in range(number)
-    ]
-    EventRecord.objects.bulk_create(events)
-    return Delivery.objects.bulk_create(
-        Delivery(
-            event=event,
-            receiver=receiver,
-            queue="default",
-            state=state,
-            tries=tries,
-            started_at=at - timedelta(seconds=ran),
-            finished_at=at,
-        )
-        for event in events
-    )
-
-
-def read(reader: Reader | None = None) -> None:
-    for _ in (reader or Reader("default")).read():
-        pass
 
 
 def minutes(state: str = State.DONE) -> dict[datetime, int]:

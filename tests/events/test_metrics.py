@@ -17,7 +17,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from events.models import Delivery, Minute, State, Worker
 from events.relay.metering import MINUTE
 from tests.events.ageing import store
-from tests.events.test_admin_health import counted, watches  # noqa: F401 -- a fixture that is always used
+from tests.events.ending import counted
+from tests.events.test_admin_health import watches  # noqa: F401 -- a fixture that is always used
 
 pytestmark = pytest.mark.django_db
 

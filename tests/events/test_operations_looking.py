@@ -20,6 +20,7 @@ from events.relay.jobs import Chosen
 from events.testing import drain
 from events.texts import last_line
 from tests.events.conftest import Offloaded
+from tests.events.ending import counted
 from tests.events.operating import FRAGILE, broker_away, bury, offload_fragile, strained
 from tests.shop.models import Item
 
@@ -113,8 +114,16 @@ def test_figures__count_by_queue_and_state(offloaded: Offloaded) -> None:
     found = figures("default")
     queues = {queue.name: queue for queue in found.queues}
     assert (queues["audit"].waiting, queues["default"].waiting) == (1, 0)
-    assert found.last_hour == {State.DONE: 1, State.WAITING: 1}
     assert found.emitted_last_minute == 1
+
+
+def test_figures__of_the_last_hour__as_a_relay_counted_them() -> None:
+    counted(number=3)
+    counted(number=2, state=State.DEAD)
+    counted(number=9, minutes_ago=70)
+    found = figures("default")
+    assert found.last_hour == {"done": 3, "dead": 2}
+    assert found.emitted_last_hour == 5
 
 
 def test_figures__broker_away__says_why_and_the_rest() -> None:
