@@ -21,7 +21,7 @@ from django.dispatch import Signal
 from events import fixtures
 from events.capture import Captured, capture
 from events.conf import settings
-from events.context import cause, current_request, is_muted, traceparent
+from events.context import cause, correlation_id, current_request, is_muted, traceparent
 from events.databases import outbox_for
 from events.envelope import BY, Envelope, encode
 from events.fast_path import fast_path
@@ -132,15 +132,15 @@ def _emit(signal: Signal, sender: object, arguments: Mapping[str, Any], chosen: 
 def _emission(signal: Signal, captured: Captured, chosen: list[Binding]) -> Emission:
     id = uuid7()
     source = cause.get()
-    correlation_id = source.correlation_id if source else id
+    shared = correlation_id() or id
     return Emission(
         id=id,
         type=captured.type,
         subject=captured.subject,
-        correlation_id=correlation_id,
+        correlation_id=shared,
         causation_id=source.event_id if source else None,
         receivers=_routed(chosen),
-        envelope=_envelope(id, captured, correlation_id, signal),
+        envelope=_envelope(id, captured, shared, signal),
     )
 
 
@@ -164,7 +164,7 @@ def _forget(*, setting: str, **kwargs: object) -> None:
 setting_changed.connect(_forget, dispatch_uid="events.bus")
 
 
-def _envelope(id: UUID, captured: Captured, correlation_id: UUID, signal: Signal) -> str:
+def _envelope(id: UUID, captured: Captured, shared: UUID, signal: Signal) -> str:
     source = cause.get()
     text = str(id)
     request = current_request()
@@ -178,7 +178,7 @@ def _envelope(id: UUID, captured: Captured, correlation_id: UUID, signal: Signal
             subject=captured.subject or msgspec.UNSET,
             time=datetime.now(UTC).isoformat(),
             schemaversion=getattr(signal, "version", 1),
-            correlationid=text if correlation_id is id else str(correlation_id),
+            correlationid=text if shared is id else str(shared),
             causationid=str(source.event_id) if source else msgspec.UNSET,
             traceparent=traceparent() or msgspec.UNSET,
             data=captured.data,

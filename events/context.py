@@ -29,6 +29,7 @@ _batch: ContextVar[str] = ContextVar("events.batch", default="")
 _muted: ContextVar[bool] = ContextVar("events.muted", default=False)
 # A Django HttpRequest, where the middleware is installed.
 _request: ContextVar[Any] = ContextVar("events.request", default=None)
+_correlation: ContextVar[UUID | None] = ContextVar("events.correlation", default=None)
 _trace: ContextVar[str | None] = ContextVar("events.trace", default=None)
 
 # W3C Trace Context: version, trace, parent and flags; ids of nothing but zeros are none.
@@ -95,14 +96,21 @@ def traceparent() -> str | None:
 
 
 @contextmanager
-def emitted_in(request: Any) -> Iterator[None]:
-    """What is emitted within it says that it was this request, and whose."""
-    token = _request.set(request)
+def emitted_in(request: Any, correlation_id: UUID) -> Iterator[None]:
+    """What is emitted within it says that it was this request, and whose; all of it shares `correlation_id`."""
+    token, correlation = _request.set(request), _correlation.set(correlation_id)
     try:
         yield
     finally:
         _request.reset(token)
+        _correlation.reset(correlation)
 
 
 def current_request() -> Any:
     return _request.get()
+
+
+def correlation_id() -> UUID | None:
+    """What is emitted here shares it: that of the event which is handled, or the request's; None elsewhere."""
+    source = cause.get()
+    return source.correlation_id if source else _correlation.get()

@@ -18,6 +18,7 @@ urlpatterns = [
     path("accounts/login/", login, name="login"),
     path("accounts/logout/", auth.LogoutView.as_view(), name="logout"),
     path("", include("library.urls")),
+    path("", include("workers.urls")),
 ]
 if settings.SERVE_MEDIA:
     media = f"{settings.MEDIA_URL.strip('/')}/<path:path>"

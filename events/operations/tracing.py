@@ -36,7 +36,7 @@ class Node:
 class Trace:
     # The one asked for.
     event: EventRecord
-    # Several where what began it all was pruned.
+    # Several of one request, and where what began it all was pruned.
     roots: tuple[Node, ...]
     # Whether there is more of it.
     cut: bool = False

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.core.files.uploadedfile import UploadedFile
@@ -10,6 +9,7 @@ from django.utils.datastructures import MultiValueDict
 from django.views.decorators.http import require_http_methods
 
 from library import services
+from library.errands import tell
 from library.exceptions import FeaturedBookError
 from library.forms import BookForm
 from library.models import Book, CoverChange
@@ -32,7 +32,7 @@ def add(request: HttpRequest) -> HttpResponse:
     form = BookForm(*posted(request))
     if request.method == "POST" and form.is_valid():
         book = services.add_book(form, added_by=request.user)
-        messages.success(request, f"“{book.title}” is in the catalogue now.")
+        tell(request, f"“{book.title}” is in the catalogue now.")
         return redirect(book)
     return show_form(request, form, book=None)
 
@@ -46,7 +46,7 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
         raise PermissionDenied("Only who added a book, and teachers, may edit it.")
     form = BookForm(*posted(request), instance=book)
     if request.method == "POST" and form.is_valid():
-        messages.success(request, SAVED[services.edit_book(form)])
+        tell(request, SAVED[services.edit_book(form)])
         return redirect(book)
     # From the database: the form has written what was typed, valid or not, into the book it was given.
     return show_form(request, form, book=Book.objects.get(pk=book.pk))
@@ -76,5 +76,5 @@ def delete(request: HttpRequest, slug: str) -> HttpResponse:
         services.delete_book(book)
     except FeaturedBookError as refusal:
         return render(request, "library/book_delete.html", {"book": book, "refusal": refusal}, status=409)
-    messages.success(request, f"“{book.title}” has left the catalogue.")
+    tell(request, f"“{book.title}” has left the catalogue.")
     return redirect("library:catalogue")

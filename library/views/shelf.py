@@ -11,6 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from library import services
 from library.conf import library_settings
+from library.errands import tell
 from library.models import Book, Profile, Reading, Recommendation
 
 RECOMMENDATIONS_SHOWN = 6
@@ -23,7 +24,7 @@ def read(request: HttpRequest, slug: str) -> HttpResponse:
         # To the book's page after logging in: this address takes no GET.
         return redirect_to_login(book.get_absolute_url())
     if services.read_book(request.user, book):
-        messages.success(request, f"“{book.title}” is on your shelf.")
+        tell(request, f"“{book.title}” is on your shelf.")
     else:
         messages.info(request, f"“{book.title}” was on your shelf already.")
     return redirect(book)

@@ -96,3 +96,26 @@ def test_receiver__knows_the_trace_and_what_it_emits_is_of_it(
     assert seen == [PARENT]
     caused = EventRecord.objects.get(type="tests.answered")
     assert decode(caused.envelope).traceparent == PARENT
+
+
+def test_request__all_that_it_emits_is_of_one_correlation_and_what_comes_after_is_not(
+    offloaded: Offloaded, rf: RequestFactory
+) -> None:
+    offloaded(answer, asked)
+    offloaded(ignore, answered)
+
+    def twice(request: HttpRequest) -> HttpResponse:
+        asked.send(sender=None)
+        return view(request)
+
+    trace_context(twice)(rf.get("/"))
+    trace_context(view)(rf.get("/"))
+    asked.send(sender=None)
+    drain()
+    stories = list(EventRecord.objects.order_by("pk").values_list("type", "correlation_id"))
+    assert [type for type, _ in stories] == ["tests.asked"] * 4 + ["tests.answered"] * 4
+    first, second, third, alone, *caused = [correlation for _, correlation in stories]
+    assert first == second
+    assert len({first, third, alone}) == 3
+    # What a worker caused is of the same story.
+    assert sorted(caused, key=str) == sorted([first, first, third, alone], key=str)
