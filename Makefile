@@ -115,7 +115,7 @@ COMPOSE := env $(foreach name,$(filter-out $(GIVEN),PORT MAIL_PORT),-u $(name)) 
 
 up: ## The site in containers, at PORT; PROFILES=rabbitmq,observability for more. Writes what .env lacks
 	@$(COMPOSE) version >/dev/null 2>&1 || { \
-		echo "Docker with Compose v2 is needed: https://docs.docker.com/engine/install/" >&2; exit 1; }
+		echo "Docker with Compose v2 is needed: docker compose version should answer." >&2; exit 1; }
 	@deploy/env.sh "$(PROFILES)" $(foreach name,$(GIVEN),$(name)=$($(name)))
 	@$(COMPOSE) up --build --detach --wait $(ARGS)
 	@echo "The library: http://$$($(COMPOSE) port web 8000)/    Its mail: http://$$($(COMPOSE) port mail 8025)/"

@@ -25,7 +25,9 @@ if wanted rabbitmq; then
 elif [ -n "$profiles" ]; then
     forget ON_RABBITMQ
 fi
-if wanted observability; then add GRAFANA_PASSWORD "$(secret)"; fi
+if wanted observability; then
+    for name in GRAFANA_PASSWORD METRICS_TOKEN; do add "$name" "$(secret)"; done
+fi
 [ -z "$profiles" ] || set -- "COMPOSE_PROFILES=$profiles" "$@"
 for given in "$@"; do
     forget "${given%%=*}"
