@@ -85,9 +85,9 @@ def test_another_request_of_the_same_reader__is_told_apart(client_of_rosa: Clien
     assert not told(client_of_rosa, second)[1]
 
 
-@pytest.mark.parametrize("token", ["-", "forged", signing.dumps("00" * 16, salt="another")])
-def test_token_of_somebody_else__finds_nothing(client: Client, token: str) -> None:
-    assert client.get(reverse("workers:errands", args=[token])).status_code == 404
+def test_token_of_somebody_else__finds_nothing(client: Client) -> None:
+    for token in ("-", "forged", signing.dumps("00" * 16, salt="another")):
+        assert client.get(reverse("workers:errands", args=[token])).status_code == 404
 
 
 def test_token__is_good_for_a_while(
