@@ -27,5 +27,5 @@ USER library
 EXPOSE 8000
 # Celery finishes what it runs, gunicorn what it answers. Give a worker 45 s or more: its pool may take 30 to end.
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --retries=6 CMD ["python", "-I", "deploy/alive.py", "web"]
+HEALTHCHECK --interval=5s --timeout=5s --start-period=180s --retries=6 CMD ["python", "-I", "deploy/alive.py", "web"]
 CMD ["gunicorn", "--config", "python:project.serving", "project.wsgi:application"]

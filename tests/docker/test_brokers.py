@@ -28,6 +28,8 @@ from tests.docker.containers import (
 # Transactions; in the middle of them the worker is killed.
 STEPS = 60
 PATIENCE = 300
+# The image's own asks for a web server.
+NONE = {"test": ["NONE"]}
 NETWORK = "{default_pytest_celery_network.name}"
 
 
@@ -120,6 +122,7 @@ judge = container(
     environment=fxtr("project_env"),
     command=Judge.command(),
     init=True,
+    healthcheck=NONE,
     wrapper_class=Judge,
     timeout=PATIENCE,
 )
@@ -137,6 +140,7 @@ default_worker_container = container(
     environment=fxtr("default_worker_env"),
     command=fxtr("default_worker_command"),
     init=True,
+    healthcheck=NONE,
     read_only=True,
     tmpfs={"/tmp": ""},
     wrapper_class=LibraryWorker,

@@ -2,7 +2,12 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.docker.engine import docker
+
+# Seconds; the first of them builds the image.
+pytestmark = pytest.mark.timeout(1200)
 
 
 def run(image: str, *command: str) -> str:

@@ -25,7 +25,7 @@ VICTIMS = [
     "redis",
     "db",
 ]
-# Transactions before and after a container is killed, and seconds they may take.
+# Transactions, one of several hundred events apart, before and after a container is killed, and seconds they may take.
 STEPS, PATIENCE = 8, 240
 # Seconds of load on a stack that lacks a container: none of it may get through.
 WITHOUT = 4
@@ -66,6 +66,9 @@ def test_any_container_killed_under_load__nothing_is_lost_and_nothing_done_twice
         for number, victim in enumerate(VICTIMS, 1):
             load.go(number)
             go_on(load)
+            # So that everybody is busy.
+            load.bulk()
+            load.wait_steps(1, PATIENCE)
             with stack.killed(victim):
                 go_on(load, WITHOUT)
         go_on(load)

@@ -23,6 +23,9 @@ ADMIN_PASSWORD = "of a site that lives for a minute"
 PATIENCE = 300
 PASSWORD = "a quiet corner by the window"
 
+# Seconds; the first of them builds the image and starts the stack.
+pytestmark = pytest.mark.timeout(1500)
+
 
 @pytest.fixture(scope="module")
 def stack(image: str) -> Iterator[Compose]:
@@ -58,12 +61,10 @@ def tell_the_story(stack: Compose) -> None:
     assert told.stdout.endswith("Every effect came, each exactly once.\n")
 
 
-@pytest.mark.timeout(900)
 def test_stack__tells_the_readers_story(stack: Compose) -> None:
     tell_the_story(stack)
 
 
-@pytest.mark.timeout(1200)
 def test_stack_on_rabbitmq__tells_the_readers_story_too(image: str) -> None:
     profile = {
         "COMPOSE_PROFILES": "rabbitmq",
@@ -102,7 +103,6 @@ def test_stack__with_https_has_nothing_to_fear_from_the_deployment_check(stack: 
     assert "no issues (0 silenced)" in checked
 
 
-@pytest.mark.timeout(900)
 def test_stack__a_mail_that_its_server_could_not_take_is_sent_when_it_is_back(stack: Compose) -> None:
     with stack.killed("mail"):
         reader = Browser(f"http://{stack.address('web', 8000)}/")
@@ -131,11 +131,11 @@ def test_stack__a_mail_that_its_server_could_not_take_is_sent_when_it_is_back(st
     assert mail.complaint == ""
 
 
-@pytest.mark.timeout(900)
 def test_stack__workers_and_web_server_end_by_themselves_when_they_are_asked_to(stack: Compose) -> None:
     services = ["worker-files", "web"]
 
-    stack.run("stop", *services)
+    # However long it takes: what a container is given is in the compose file.
+    stack.run("stop", "--timeout", str(PATIENCE), *services)
     codes = {service: stack.state(service)["ExitCode"] for service in services}
     for service in services:
         stack.start(service)
