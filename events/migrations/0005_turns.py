@@ -29,5 +29,5 @@ class Migration(migrations.Migration):
                 condition=models.Q(state="waiting"),
             ),
         ),
-        migrations.RunPython(adapt, migrations.RunPython.noop),
+        migrations.RunPython(adapt, migrations.RunPython.noop, atomic=False),
     ]

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from project.dev.ports import LOOPBACK, free_port, is_taken
+from project.dev.serving import run_beside
 
 ANSWER_WITHIN = 60.0  # seconds from start to the first greeting; a first start makes its tables
 STOP_WITHIN = 30.0  # seconds from SIGTERM to SIGKILL
@@ -43,6 +44,10 @@ class MariaDB:
     @property
     def url(self) -> str:
         return f"mysql://library@{LOOPBACK}:{self.port}/library"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"DATABASE_URL": self.url}
 
     @property
     def pid(self) -> int:
@@ -195,25 +200,7 @@ def _options(directory: Path, port: int) -> list[str]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    command = list(arguments[1:] if arguments[:1] == ["--"] else arguments)
-    if not command:
-        print("Usage: python -m project.dev.mariadb -- COMMAND [ARGUMENT …]", file=sys.stderr)
-        return 2
-    signal.signal(signal.SIGTERM, _interrupted)
-    try:
-        with MariaDB() as server:
-            return subprocess.run(
-                command, env=os.environ | {"DATABASE_URL": server.url}, check=False
-            ).returncode
-    except (MariaDBError, FileNotFoundError) as reason:
-        print(reason, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-
-
-def _interrupted(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
+    return run_beside("mariadb", MariaDB(), MariaDBError, arguments)
 
 
 if __name__ == "__main__":
