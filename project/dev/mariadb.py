@@ -190,6 +190,8 @@ def _options(directory: Path, port: int) -> list[str]:
         "--character-set-server=utf8mb4",
         # Some machine's own, as in real life: who takes the server's time for UTC is five hours wrong here.
         "--default-time-zone=-05:00",
+        # An event of 50 MB is one statement.
+        "--max-allowed-packet=256M",
         "--innodb-buffer-pool-size=128M",
         "--innodb-log-file-size=48M",
         # A commit survives the end of the server's process; a power cut it need not survive.

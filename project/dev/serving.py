@@ -31,7 +31,7 @@ def run_beside(
     signal.signal(signal.SIGTERM, _interrupted)
     try:
         with server as running:
-            environment = _inherited() | dict(running.environment)
+            environment = inherited() | dict(running.environment)
             return subprocess.run(command, env=environment, check=False).returncode
     except (failure, FileNotFoundError) as reason:
         print(reason, file=sys.stderr)
@@ -40,7 +40,8 @@ def run_beside(
         return 130
 
 
-def _inherited() -> dict[str, str]:
+def inherited() -> dict[str, str]:
+    """This process's environment, as it was given to it."""
     # What importing `project` has put there is a default, and would go before the one in pyproject.toml.
     default = ("DJANGO_SETTINGS_MODULE", "project.settings")
     return {name: value for name, value in os.environ.items() if (name, value) != default}

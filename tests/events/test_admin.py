@@ -190,8 +190,8 @@ def test_delivery__search(looker: Client, event: EventRecord, what: str) -> None
 def test_event__search__finds_it_and_no_other(looker: Client, event: EventRecord, term: str) -> None:
     Item.objects.all().delete()
     drain()
-    value = {"id": event.pk, "subject": "shop.item/99", "type": "shop.item.cr"}[term]
-    EventRecord.objects.filter(pk=event.pk).update(subject="shop.item/99")
+    value = {"id": event.pk, "subject": "shop.item/sought", "type": "shop.item.cr"}[term]
+    EventRecord.objects.filter(pk=event.pk).update(subject="shop.item/sought")
     html = shown(looker, f"{page('offload_eventrecord_changelist')}?q={value}")
     others = EventRecord.objects.exclude(pk=event.pk)
     assert leads_to(html, page("offload_eventrecord_change", event.pk))

@@ -29,6 +29,8 @@ from tests.shop.signals import told
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("pauses_known")]
 
 EFFECT = ["INSERT shop_effect"]
+# On MySQL nothing else tells that a receiver committed: see events.delivery.unbroken.
+BEGIN, END = (["SAVEPOINT"], ["RELEASE SAVEPOINT"]) if connection.vendor == "mysql" else ([], [])
 
 
 @pytest.fixture(autouse=True)
@@ -97,8 +99,10 @@ def test_chunk_of_the_emitter__claims_and_checks_twice_in_a_statement_each(count
         # The claim, whether they are in the outbox, and whether the claim is still there at the end.
         "INSERT offload_delivery",
         "SELECT offload_event",
+        *BEGIN,
         *EFFECT * count,
         "SELECT offload_delivery",
+        *END,
     ]
 
 
@@ -111,8 +115,10 @@ def test_chunk_of_the_relay__locks_claims_and_checks_in_a_statement_each(count: 
     assert made == [
         "SELECT offload_delivery",
         "UPDATE offload_delivery",
+        *BEGIN,
         *EFFECT * count,
         "SELECT offload_delivery",
+        *END,
     ]
 
 
