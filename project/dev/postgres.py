@@ -1,4 +1,7 @@
-"""A private PostgreSQL server: a cluster in a directory of its own, for tests that restart and kill it."""
+"""A private PostgreSQL server: a cluster in a directory of its own, for tests that restart and kill it.
+
+`python -m project.dev.postgres -- COMMAND` runs a command on one.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,18 @@ import pwd
 import shutil
 import signal
 import subprocess
+import sys
+import tempfile
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from project.dev.ports import LOOPBACK, free_port
+from project.dev.serving import run_beside
 
 USER = "library"
 # Seconds. A loaded machine recovers a killed cluster slowly.
@@ -57,6 +63,10 @@ class Postgres:
 
     def url(self, database: str = "library") -> str:
         return f"postgres://{USER}@{LOOPBACK}:{self.port}/{database}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"DATABASE_URL": self.url()}
 
     def start(self) -> None:
         if not self._cluster.exists():
@@ -155,3 +165,26 @@ class Postgres:
         with suppress(OSError, ValueError, IndexError):
             return int((self._cluster / "postmaster.pid").read_text().splitlines()[0])
         return None
+
+
+@contextmanager
+def private() -> Iterator[Postgres]:
+    """A server with an empty database `library`, in a directory that goes with it. Raises `PostgresError`."""
+    # Not under a directory that only one user may enter: as root, another runs it.
+    directory = Path(tempfile.mkdtemp(prefix="postgres-"))
+    try:
+        directory.chmod(0o755)
+        with Postgres(directory / "server") as server:
+            server.start()
+            server.execute("CREATE DATABASE library")
+            yield server
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def main(arguments: Sequence[str]) -> int:
+    return run_beside("postgres", private(), PostgresError, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
