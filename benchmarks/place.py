@@ -148,6 +148,7 @@ def place() -> Iterator[Place]:
             "SECRET_KEY": "a-key-for-benchmarks-that-is-long-enough-for-the-deployment-check",
             "VAR_DIR": str(directory),
             "REDIS_URL": broker.url,
+            "BROKER_URL": "",
             "EMAIL_URL": "consolemail://",
             "LOG_LEVEL": "WARNING",
         }

@@ -189,6 +189,7 @@ def _environment(subject: Subject, directory: Path, broker: Broker, url: str) ->
         "EMAIL_URL": "consolemail://",
         "PYTHONUNBUFFERED": "1",
         "REDIS_URL": broker.url,
+        "BROKER_URL": "",
         "SECRET_KEY": "a-key-for-benchmarks-that-is-long-enough-for-the-deployment-check",
         "VAR_DIR": str(directory),
         "WORKER_CONCURRENCY": "1",

@@ -10,11 +10,12 @@ from celery.exceptions import Ignore
 from django.apps import apps
 from django.db import DEFAULT_DB_ALIAS
 
+from events import transport
 from events.delivery.concluding import Conclusion
 from events.delivery.consuming import consume
 from events.delivery.receiving import received
 from events.delivery.refusing import refuse
-from events.delivery.returning import return_message
+from events.delivery.returning import return_message, return_redelivered
 from events.exceptions import Refused, UnknownReceiver
 from events.message import HEADER
 from events.registry import Receiver, registry
@@ -72,6 +73,8 @@ def deliver(task: Any, *envelopes: str) -> dict[str, int]:
         refuse(DEFAULT_DB_ALIAS, str(error), receiver=task.name, message_id=request.id or "")
         # No result: its sender, who is nobody of ours, chose the id of that row.
         raise Ignore from error
+    if request.delivery_info.get("redelivered") and transport.gives_back_at_once():
+        return {"elsewhere": return_redelivered(message)}
     conclusion = task.conclusion(message.using)
     try:
         tally = consume(message, conclusion, watched=True)

@@ -162,6 +162,8 @@ def database() -> dict[str, Any]:
         if config["ENGINE"].endswith("mysql"):
             config["OPTIONS"] = MYSQL_OPTIONS | config.get("OPTIONS", {})
         config["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", default=60)
+        # Behind a PgBouncer that lends connections for a transaction a cursor of the server's is soon another's.
+        config["DISABLE_SERVER_SIDE_CURSORS"] = env.bool("DISABLE_SERVER_SIDE_CURSORS", default=False)
         config["CONN_HEALTH_CHECKS"] = True
     # Every writing request is one transaction: its rows and its events are kept, or neither.
     return config | {"ATOMIC_REQUESTS": True}
@@ -197,6 +199,7 @@ EVENTS: dict[str, Any] = {
 CELERY_BROKER_URL: str = (
     env.str("BROKER_URL", default="") or env.str("REDIS_URL", default="") or "redis://127.0.0.1:6379/0"
 )
+ON_RABBITMQ = CELERY_BROKER_URL.startswith(("amqp", "pyamqp"))
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker waits for its broker however long that is away
 # A broker that is full or read-only refuses what a worker tells it: it connects anew, instead of ending.
@@ -211,9 +214,19 @@ CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {
     "health_check_interval": 10,
     "body_encoding": "utf-8",  # the body is JSON: base64 would only make it a third longer
 }
+# Of quorum queues a node that dies loses nothing.
+QUEUE_ARGUMENTS = {"x-queue-type": "quorum"} if ON_RABBITMQ else None
+if ON_RABBITMQ:
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"confirm_publish": True}
+    CELERY_BROKER_HEARTBEAT = 20  # seconds; a worker that vanished gives its messages back after twice that
+    CELERY_TASK_DEFAULT_QUEUE_TYPE = "quorum"
+    # Celery makes its queues of delays where it finds quorum queues. Nothing of ours is ever put there.
+    CELERY_BROKER_NATIVE_DELAYED_DELIVERY_QUEUE_TYPE = "classic"
 CELERY_TASK_SERIALIZER = CELERY_RESULT_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = CELERY_RESULT_ACCEPT_CONTENT = ["json"]
-CELERY_TASK_QUEUES = [Queue(name, routing_key=name) for name in EVENTS["QUEUES"]]
+CELERY_TASK_QUEUES = [
+    Queue(name, routing_key=name, queue_arguments=QUEUE_ARGUMENTS) for name in EVENTS["QUEUES"]
+]
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ACKS_LATE = True
 # True would run a receiver that kills its process again without bound; the relay brings it back, counted.

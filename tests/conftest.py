@@ -10,10 +10,20 @@ from kombu import pools
 from pytest_django import Settings
 
 from project.celery import app
-from project.dev.broker import Broker, BrokerError, start_broker
+from project.dev import rabbitmq
+from project.dev.broker import Broker, BrokerError
 from project.dev.mail import MailSink
+from project.dev.pgbouncer import PgBouncer
+from tests import brokers
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def pytest_configure() -> None:
+    if brokers.ON_RABBITMQ and not rabbitmq.is_installed():
+        pytest.exit(
+            "TEST_BROKER=rabbitmq, and it is not installed (Debian: apt-get install rabbitmq-server).", 1
+        )
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
@@ -33,9 +43,9 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """A real server of this run's own, never the one at REDIS_URL; the Celery app talks to it from now on."""
+    """A real server of this run's own, never the one at BROKER_URL; the Celery app talks to it from now on."""
     try:
-        running = start_broker(tmp_path_factory.mktemp("the broker"), environ={"PATH": os.environ["PATH"]})
+        running = brokers.start(tmp_path_factory.mktemp("the broker"))
     except BrokerError as reason:
         if os.environ.get("CI") == "true":
             raise
@@ -44,7 +54,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     _connect_celery(running.url)
     yield running
     _connect_celery(refusing)
-    running.stop()
+    brokers.end(running)
 
 
 def _connect_celery(url: str) -> None:
@@ -65,15 +75,30 @@ def smtp_sink(tmp_path: Path, settings: Settings) -> Iterator[MailSink]:
         yield sink
 
 
+@pytest.fixture(scope="session")
+def pooler(django_db_setup: None) -> Iterator[PgBouncer | None]:
+    """With TEST_PGBOUNCER=on: what processes find in the place of this run's PostgreSQL."""
+    if os.environ.get("TEST_PGBOUNCER") != "on":
+        yield None
+        return
+    with PgBouncer(database_url()) as running:
+        yield running
+
+
 @pytest.fixture
 def process_env(
-    broker: Broker, transactional_db: None, smtp_sink: MailSink, settings: Settings
+    broker: Broker,
+    transactional_db: None,
+    smtp_sink: MailSink,
+    settings: Settings,
+    pooler: PgBouncer | None,
 ) -> dict[str, str]:
     """The environment for a real process: this test's database, broker, media and mail server."""
     return {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "tests.settings",
-        "DATABASE_URL": database_url(),
+        "DATABASE_URL": pooler.url if pooler else database_url(),
+        "DISABLE_SERVER_SIDE_CURSORS": "on" if pooler else "off",
         "TEST_BROKER_URL": broker.url,
         "TEST_OTHER_DATABASE": "off",
         "EMAIL_URL": smtp_sink.url,

@@ -21,11 +21,15 @@ os.environ["VAR_DIR"] = str(RUN_DIR)
 os.environ.setdefault("SECRET_KEY", "a-key-for-the-tests-that-is-long-enough-for-the-deployment-check")
 if "TEST_BROKER_URL" not in os.environ:
     # A port that refuses: only tests that ask for the `broker` fixture reach one.
-    os.environ["TEST_BROKER_URL"] = "redis://127.0.0.1:1/0"
-os.environ |= {"REDIS_URL": os.environ["TEST_BROKER_URL"], "BROKER_URL": ""}
+    on_rabbitmq = os.environ.get("TEST_BROKER") == "rabbitmq"
+    os.environ["TEST_BROKER_URL"] = "amqp://127.0.0.1:1//" if on_rabbitmq else "redis://127.0.0.1:1/0"
+os.environ["BROKER_URL"] = os.environ["TEST_BROKER_URL"]
 
 from project.settings import *  # noqa: E402, F403 -- a settings module extends another; after the environment
 from project.settings import DATABASES, EVENTS, INSTALLED_APPS, SQLITE_OPTIONS, STORAGES  # noqa: E402 -- after the environment
+
+# Celery's own command line would take it for what comes before all settings.
+del os.environ["BROKER_URL"]
 
 # Each directory of tests with models is an app: `tests.shop`, `tests.zoo`.
 INSTALLED_APPS = [*INSTALLED_APPS, *sorted(f"tests.{m.parent.name}" for m in TESTS.glob("*/models.py"))]

@@ -32,6 +32,7 @@ def check_celery(**kwargs: Any) -> list[checks.CheckMessage]:
         _formats,
         _acknowledging,
         _prefetching,
+        _brokers,
         _broker_options,
         _connections,
         _rates,
@@ -90,6 +91,17 @@ def _prefetching(app: Celery) -> Iterator[checks.CheckMessage]:
             f"behind a slow one while other processes are idle.",
             hint="Set CELERY_WORKER_PREFETCH_MULTIPLIER = 1; one message carries many events.",
             id="offload.E014",
+        )
+
+
+def _brokers(app: Celery) -> Iterator[checks.CheckMessage]:
+    kind = app.connection_for_write().transport.driver_type
+    if kind not in {"redis", "amqp"}:
+        yield checks.Error(
+            f"The broker's transport is {kind!r}: the relay can look into Redis, Valkey and RabbitMQ alone, and would "
+            f"not find what another lost.",
+            hint="Set CELERY_BROKER_URL to redis://… or amqp://….",
+            id="offload.E020",
         )
 
 

@@ -1,6 +1,6 @@
-"""Deliveries that this version of the code can't run wait for a worker whose code can.
+"""Deliveries that are put back: those that this version of the code can't run, and those whose worker died.
 
-See docs/decisions/0007-rolling-deploys.md.
+See docs/decisions/0007-rolling-deploys.md and 0016-brokers.md.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ _FIRST = 2
 _LONGEST = 8
 _LONGEST_OF_VERSION = 30
 
+# Sendings that came to nothing, after which a delivery comes alone and its tries are counted.
+LOST_OFTEN = 2
+
 # Event and attempt, as the message has them.
 Sent = tuple[UUID, int]
 
@@ -39,9 +42,19 @@ def return_newer(message: Message, sent: Iterable[Sent], version: str) -> int:
     return _put_back(message, sent, version, _LONGEST_OF_VERSION)
 
 
+def return_redelivered(message: Message) -> int:
+    """Of a worker that died with the message in hand, perhaps of it: the relay sends it anew, and counts how often."""
+    pairs = sorted(zip(map(UUID, message.ids), message.attempts, strict=True))
+    error = "Put back: a worker that had it in hand is gone."
+    put = repeated(message.using, lambda: _written(message, pairs, error, 0))
+    logger.warning("events.redelivered receiver=%s deliveries=%d", message.receiver, put)
+    return put
+
+
 def _put_back(message: Message, sent: Iterable[Sent], lacks: str, longest: int) -> int:
     pairs = sorted(sent)
-    put = repeated(message.using, lambda: _written(message, pairs, lacks, longest))
+    error = f"Put back by a worker whose code lacks {lacks}: it waits for one that has it."
+    put = repeated(message.using, lambda: _written(message, pairs, error, longest))
     logger.warning("events.put_back receiver=%s deliveries=%d lacks=%r", message.receiver, put, lacks)
     # The same words each time: they are counted, not written again.
     reason = f"The code of this worker lacks {lacks}: the deliveries wait for a worker that has it"
@@ -49,7 +62,7 @@ def _put_back(message: Message, sent: Iterable[Sent], lacks: str, longest: int) 
     return put
 
 
-def _written(message: Message, pairs: Sequence[Sent], lacks: str, longest: int) -> int:
+def _written(message: Message, pairs: Sequence[Sent], error: str, longest: int) -> int:
     """No try is used, and careful stays careful. What isn't `sent` with that attempt is somebody else's by now."""
     ids = [event_id for event_id, _ in pairs]
     attempts = {attempt for _, attempt in pairs}
@@ -57,7 +70,7 @@ def _written(message: Message, pairs: Sequence[Sent], lacks: str, longest: int) 
         "state": State.WAITING,
         "next_at": after(min(_FIRST << min(max(attempts), 10), longest)),
         "suspect_at": None,
-        "error": f"Put back by a worker whose code lacks {lacks}: it waits for one that has it.",
+        "error": error,
     }
     put = 0
     with transaction.atomic(using=message.using), limited_waiting(message.using):
@@ -65,7 +78,10 @@ def _written(message: Message, pairs: Sequence[Sent], lacks: str, longest: int) 
         put += _insert(message, set(ids) - set(rows.values_list("event_id", flat=True)), waiting)
         for attempt in sorted(attempts):
             of_attempt = rows.filter(event_id__in=[pk for pk, each in pairs if each == attempt])
-            changed: int = of_attempt.filter(state=State.SENT, attempt=attempt).update(**waiting)
+            sent = of_attempt.filter(state=State.SENT, attempt=attempt)
+            if not longest:
+                sent.filter(tries__lte=attempt - LOST_OFTEN).update(careful=True)
+            changed: int = sent.update(**waiting)
             put += changed
     return put
 

@@ -13,14 +13,13 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from events.clock import LOOK_AFTER, after
+from events.delivery.returning import LOST_OFTEN
 from events.models import IS_UNFINISHED, Delivery, State
 from events.relay.workers import Pair
 
 # Seconds until the second look at what is not in sight: longer than a beat.
 LOOK_TWICE = 6
 BATCH = 1000
-# Sendings that came to nothing, after which a delivery comes alone and its tries are counted.
-LOST_OFTEN = 2
 
 
 def examine(using: str, queue: str, in_broker: frozenset[Pair], held: frozenset[Pair]) -> int:

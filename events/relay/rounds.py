@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from django.db import Error
+from django.db.models.functions import Now
 
 from events import transport
-from events.clock import after
 from events.conf import settings
 from events.models import IS_UNFINISHED, Delivery, State
 from events.relay import lease
@@ -21,8 +23,10 @@ from events.relay.workers import Workforce, bury_the_dead
 
 logger = logging.getLogger("events")
 
-# Seconds after which what a broker doesn't let us look for is waited for.
-_OVERDUE = 60
+# Seconds between two close looks into a queue of a broker that is disturbed by them.
+_LOOK_CLOSELY = 2.0
+# When each queue was last looked into so, by this process.
+_looked: dict[tuple[str, str], float] = {}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,7 +84,7 @@ def _serve(using: str, queue: str, done: Round) -> bool:
     """Whether the broker answered."""
     held = lease.Lease(using, queue)
     try:
-        look = transport.look(queue)
+        look = transport.look(queue, closely=partial(_is_sought, using, queue))
     except Exception as error:  # noqa: BLE001 - each broker's client has errors of its own
         # Nothing is concluded from a broker that can't be asked.
         logger.warning("events.relay queue=%s error=%r remedy='tried again in a moment'", queue, error)
@@ -90,15 +94,26 @@ def _serve(using: str, queue: str, done: Round) -> bool:
     done.broker_error = ""
     # Read after the broker: see events.relay.looking.
     workforce = Workforce.read(using)
-    # Where a broker doesn't let us see, only an empty queue says what is not in it.
-    if look.ids is not None or not look.depth:
-        done.lost += examine(using, queue, look.ids or frozenset(), workforce.held())
+    if look.ids is not None:
+        done.lost += examine(using, queue, look.ids, workforce.held())
     # Its own messages alone: emitters that keep the queue filled must not keep the backlog waiting.
     room = workforce.window(queue) - look.relayed
-    if look.ids is None and look.depth and _is_overdue(using, queue):
-        # So it has to become empty some time.
-        room = 0
     return not doubt.allows() or _feed(held, room, workforce.receivers(queue), done)
+
+
+def _is_sought(using: str, queue: str, depth: int) -> bool:
+    """Whether it matters what is in it: something sent is due, or something waits that emitters' messages keep out."""
+    now = time.monotonic()
+    if now - _looked.get((using, queue), -_LOOK_CLOSELY) < _LOOK_CLOSELY:
+        return False
+    rows = Delivery.objects.using(using).filter(IS_UNFINISHED, queue=queue, next_at__lte=Now())
+    states = [State.SENT, State.RUNNING]
+    if depth >= Workforce.read(using).window(queue):
+        states.append(State.WAITING)
+    sought = rows.filter(state__in=states).exists()
+    if sought:
+        _looked[using, queue] = now
+    return sought
 
 
 def _feed(held: lease.Lease, room: int, receivers: frozenset[str], done: Round) -> bool:
@@ -116,9 +131,3 @@ def _feed(held: lease.Lease, room: int, receivers: frozenset[str], done: Round) 
     done.messages += sent
     done.moves |= 0 < room <= sent
     return True
-
-
-def _is_overdue(using: str, queue: str) -> bool:
-    sent = Delivery.objects.using(using).filter(IS_UNFINISHED, queue=queue)
-    rows = sent.filter(state__in=[State.SENT, State.RUNNING])
-    return rows.filter(next_at__lt=after(-_OVERDUE)).exists()

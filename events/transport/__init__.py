@@ -1,10 +1,20 @@
 """The only part of the bus that talks to the broker."""
 
 from events.transport.breaking_off import see_acknowledged
-from events.transport.connecting import reset
+from events.transport.connecting import gives_back_at_once, reset
 from events.transport.courier import Courier
 from events.transport.looking import Look, depth, look
 from events.transport.probing import probe
 from events.transport.publishing import publish
 
-__all__ = ["Courier", "Look", "depth", "look", "probe", "publish", "reset", "see_acknowledged"]
+__all__ = [
+    "Courier",
+    "Look",
+    "depth",
+    "gives_back_at_once",
+    "look",
+    "probe",
+    "publish",
+    "reset",
+    "see_acknowledged",
+]

@@ -34,17 +34,28 @@ def celery_app() -> Celery:
     return app
 
 
+def is_redis(connection: Connection) -> bool:
+    """Or Valkey, which speaks as it does. All that is no Redis is taken for RabbitMQ."""
+    return bool(connection.transport.driver_type == "redis")
+
+
+def gives_back_at_once() -> bool:
+    """Whether what a dead worker had in hand comes to the next one by itself, however many it kills."""
+    return not is_redis(celery_app().connection_for_read())
+
+
 def connection(timeout: float) -> Connection:
     """A connection that gives up after `timeout` seconds, whatever the broker does."""
     # Nothing is tried twice: whoever publishes leaves what failed to the relay, and the relay to its next round.
     limits: dict[str, Any] = {"max_retries": 0}
-    if celery_app().connection_for_write().transport.driver_type == "redis":
+    if is_redis(celery_app().connection_for_write()):
         limits |= {"socket_timeout": timeout, "socket_connect_timeout": timeout, "retry_on_timeout": False}
         # What is compressed is no text.
         limits |= {"body_encoding": "base64"}
     else:
         limits |= {"read_timeout": timeout, "write_timeout": timeout, "confirm_publish": True}
-    return celery_app().connection_for_write(connect_timeout=timeout, transport_options=limits)
+    # No heartbeats: nobody would send them while nothing is published, and RabbitMQ would close the connection.
+    return celery_app().connection_for_write(connect_timeout=timeout, heartbeat=0, transport_options=limits)
 
 
 @contextmanager

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from events.message import HEADER
-from events.transport.connecting import producer
+from events.transport import rabbitmq
+from events.transport.connecting import is_redis, producer
 from events.transport.publishing import PATIENT
 
 # Messages read in one round trip: all of them together may be large.
@@ -18,27 +19,39 @@ _AT_ONCE = 32
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
     depth: int
-    # Of these, the relay's own; all of them where the broker doesn't let us see.
+    # Of these, the relay's own; all of them where nobody looked closely.
     relayed: int
-    # (receiver, event id) of every delivery in the queue; None where the broker doesn't let us see.
+    # (receiver, event id) of every delivery in the queue; None where nobody looked closely.
     ids: frozenset[tuple[str, str]] | None
 
 
-def look(queue: str, timeout: float = PATIENT) -> Look:
-    """Raises what the broker's client raises."""
+def look(queue: str, timeout: float = PATIENT, *, closely: Callable[[int], bool] = bool) -> Look:
+    """Raises what the broker's client raises.
+
+    `closely`: whether a queue of that depth is worth it; asked where looking disturbs the broker.
+    """
     with producer(timeout) as lent:
-        channel = lent.channel
-        if lent.connection.transport.driver_type != "redis":
-            depth = _declared_depth(channel, queue)
+        if is_redis(lent.connection):
+            return _seen(list(_headers(lent.channel, queue)))
+        depth = rabbitmq.depth(lent.connection, queue)
+        if depth and not closely(depth):
             return Look(depth=depth, relayed=depth, ids=None)
-        # kombu's prefixing client doesn't know LRANGE: the key is spelled out.
-        key = f"{channel.global_keyprefix}{channel._q_for_pri(queue, 0)}"
-        headers = [_header(raw) for raw in _messages(channel.client, key)]
+        # An empty one needs no closer look.
+        return _seen([_ours(each) for each in rabbitmq.headers(lent.connection, queue)] if depth else [])
+
+
+def _seen(headers: list[dict[str, Any]]) -> Look:
     return Look(
         depth=len(headers),
         relayed=sum(any(header.get("attempts", ())) for header in headers),
         ids=frozenset(pair for header in headers for pair in _deliveries(header)),
     )
+
+
+def _headers(channel: Any, queue: str) -> Iterator[dict[str, Any]]:
+    # kombu's prefixing client doesn't know LRANGE: the key is spelled out.
+    key = f"{channel.global_keyprefix}{channel._q_for_pri(queue, 0)}"
+    return (_header(raw) for raw in _messages(channel.client, key))
 
 
 def _messages(client: Any, key: str) -> Iterator[bytes]:
@@ -55,22 +68,24 @@ def _messages(client: Any, key: str) -> Iterator[bytes]:
 def depth(queue: str, timeout: float) -> int:
     """Messages waiting in `queue`. Raises what the broker's client raises."""
     with producer(timeout) as lent:
-        if lent.connection.transport.driver_type != "redis":
-            return _declared_depth(lent.channel, queue)
+        if not is_redis(lent.connection):
+            return rabbitmq.depth(lent.connection, queue)
         size: int = lent.channel._size(queue)
         return size
 
 
-def _declared_depth(channel: Any, queue: str) -> int:
-    count: int = channel.queue_declare(queue, passive=True).message_count
-    return count
-
-
 def _header(raw: bytes) -> dict[str, Any]:
     try:
-        header = json.loads(raw)["headers"][HEADER]
-        return header if isinstance(header["ids"], list) and isinstance(header["attempts"], list) else {}
+        return _ours(json.loads(raw)["headers"])
     except (ValueError, KeyError, TypeError):
+        return {}
+
+
+def _ours(headers: Any) -> dict[str, Any]:
+    try:
+        header = headers[HEADER]
+        return header if isinstance(header["ids"], list) and isinstance(header["attempts"], list) else {}
+    except (KeyError, TypeError):
         # Somebody else's message in our queue: nothing of ours is in it.
         return {}
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from events.transport.connecting import celery_app, connection
+from events.transport import rabbitmq
+from events.transport.connecting import celery_app, connection, is_redis
 
 
 def probe(timeout: float = 0.5) -> None:
     """Connect anew and try a write that changes nothing; raises what the broker's client raises."""
     with connection(timeout) as fresh:
-        channel = fresh.default_channel
-        if fresh.transport.driver_type == "redis":
-            _write(channel)
+        if is_redis(fresh):
+            _write(fresh.default_channel)
+        else:
+            rabbitmq.try_to_publish(fresh, timeout)
 
 
 def _write(channel: Any) -> None:

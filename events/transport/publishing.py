@@ -7,7 +7,7 @@ from kombu import Producer
 
 from events.crashpoints import crashpoint
 from events.message import HEADER, Message
-from events.transport.connecting import celery_app, producer
+from events.transport.connecting import celery_app, is_redis, producer
 
 # Seconds: what a process beside the request path may wait for the broker.
 PATIENT = 5.0
@@ -57,6 +57,8 @@ def _put(lent: Producer, message: Message, timeout: float) -> None:
         compression="zlib",
         headers=headers,
         delivery_mode=2,
+        # On AMQP: for a queue that was deleted since we declared it, it would be confirmed, and dropped.
+        mandatory=True,
         retry=False,
         # On AMQP: a broker that is full accepts, and never confirms.
         confirm_timeout=timeout,
@@ -65,8 +67,8 @@ def _put(lent: Producer, message: Message, timeout: float) -> None:
 
 
 def _declared(lent: Producer, queue: str) -> list[Any]:
-    """On AMQP a message for a queue that nobody declared is dropped in silence."""
-    if lent.connection.transport.driver_type == "redis":
+    """On AMQP there are no queues but those that somebody declared; kombu does it once for each connection."""
+    if is_redis(lent.connection):
         return []
     return [celery_app().amqp.queues[queue]]
 

@@ -117,7 +117,8 @@ def run() -> int:
     with start_broker(Path(os.environ["VAR_DIR"]) / "broker", broker_port()) as broker:
         # As a second terminal needs it, for `manage.py events …` or another worker.
         print(f"Broker: {broker.origin}, REDIS_URL={broker.shown}", flush=True)
-        os.environ["REDIS_URL"] = broker.url
+        # The one it speaks of, whatever `.env` says.
+        os.environ |= {"REDIS_URL": broker.url, "BROKER_URL": ""}
         manage("migrate")
         manage("demo_data")
         # The demo's readings emitted nothing: what their receivers would have done is done here, once.

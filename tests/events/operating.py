@@ -13,6 +13,7 @@ from events import Backoff, Event, transport
 from events.models import Delivery, State
 from events.testing import drain
 from project.celery import app
+from tests.brokers import NOWHERE
 from tests.events.conftest import Offloaded
 from tests.shop.models import Effect, Unique
 
@@ -56,7 +57,7 @@ def bury(*notes: str) -> list[Delivery]:
 def broker_away() -> Iterator[None]:
     """Whatever broker other tests have started: within it, the address refuses."""
     before = app.conf.broker_url
-    _talk_to("redis://127.0.0.1:1/0")
+    _talk_to(NOWHERE)
     try:
         yield
     finally:

@@ -15,6 +15,7 @@ from django.core import checks
 from django.dispatch import Signal
 
 from project.celery import app
+from tests.brokers import about_redis
 from tests.events.checking import levels, messages
 from tests.events.conftest import Offloaded
 
@@ -143,6 +144,7 @@ def transport_options(**changed: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
+@about_redis
 def test_e015__visibility_timeout_missing(celery: Configure) -> None:
     celery("broker_transport_options", transport_options(visibility_timeout=None))
     [(id_, message, _)] = messages()
@@ -150,6 +152,7 @@ def test_e015__visibility_timeout_missing(celery: Configure) -> None:
     assert message.startswith("The broker's visibility_timeout is None, and a message may run for ")
 
 
+@about_redis
 def test_e015__visibility_timeout_not_above_the_longest_message(
     celery: Configure, offloaded: Offloaded
 ) -> None:
@@ -169,6 +172,7 @@ def test_e015__visibility_timeout_not_above_the_longest_message(
     assert messages() == []
 
 
+@about_redis
 @pytest.mark.parametrize("name", ["socket_timeout", "socket_connect_timeout"])
 def test_e016__broker_may_hang(celery: Configure, name: str) -> None:
     celery("broker_transport_options", transport_options(**{name: None}))
@@ -186,6 +190,19 @@ def test_e016__asks_nothing_of_another_broker(celery: Configure) -> None:
     celery("broker_transport_options", {})
     celery("broker_url", "amqp://localhost")
     assert messages() == []
+
+
+def test_e020__broker_that_nobody_can_look_into(celery: Configure) -> None:
+    celery("broker_url", "memory://")
+    assert messages() == [
+        (
+            "offload.E020",
+            "The broker's transport is 'memory': the relay can look into Redis, Valkey and RabbitMQ alone, and would "
+            "not find what another lost.",
+            "Set CELERY_BROKER_URL to redis://… or amqp://….",
+        )
+    ]
+    assert levels() == [checks.ERROR]
 
 
 def test_e017__connections_closed_around_every_message(celery: Configure) -> None:

@@ -15,6 +15,7 @@ from events.ids import uuid7
 from events.models import EventRecord, PausedReceiver
 from events.outbox import Emission
 from project.dev.broker import Broker
+from tests import brokers
 from tests.processes.conftest import wait_for
 from tests.shop.models import Item
 from tests.shop.receivers import mail_save, record_save
@@ -26,7 +27,7 @@ BY_ITSELF = [f"{function.__module__}.{function.__qualname__}" for function in (r
 
 @pytest.fixture(autouse=True)
 def healthy(broker: Broker) -> Iterator[None]:
-    broker.client().flushall()
+    brokers.empty(broker)
     fast_path.finish()
     fast_path._depths.clear()
     wait_for(fast_path.flows, "the breaker to close")
@@ -43,26 +44,26 @@ def published() -> list[str]:
 
 
 def test_long_queue__is_left_to_the_relay_until_it_is_short_again(broker: Broker) -> None:
-    broker.client().lpush("default", *["somebody's"] * settings.WINDOW)
+    brokers.fill(broker, "default", settings.WINDOW)
     wait_for(lambda: published() == BY_ITSELF[1:], "a queue seen to be long")
-    broker.client().delete("default", "audit")
+    brokers.empty(broker, "default", "audit")
     wait_for(lambda: published() == BY_ITSELF, "a queue seen to be short")
 
 
 def test_only_queue_is_long__is_seen_to_become_short_though_nothing_is_published(broker: Broker) -> None:
     for queue in ("default", "audit"):
-        broker.client().lpush(queue, *["somebody's"] * settings.WINDOW)
+        brokers.fill(broker, queue, settings.WINDOW)
     wait_for(lambda: published() == [], "both queues seen to be long")
-    broker.client().flushall()
+    brokers.empty(broker)
     wait_for(lambda: published() == BY_ITSELF, "both queues seen to be short")
 
 
 def test_long_queue__is_seen_to_become_short_though_others_are_published_into_meanwhile(
     broker: Broker,
 ) -> None:
-    broker.client().lpush("default", *["somebody's"] * settings.WINDOW)
+    brokers.fill(broker, "default", settings.WINDOW)
     wait_for(lambda: published() == BY_ITSELF[1:], "a queue seen to be long")
-    broker.client().flushall()
+    brokers.empty(broker)
     assert fast_path.finish()
     measured, _ = fast_path._depths["default"]
     wait_for(lambda: time.monotonic() - measured > 0.2, "the measurement to be old")
@@ -107,7 +108,7 @@ def test_receiver_disconnected_since_the_commit__is_left_to_the_relay(
 
 def test_commits_that_meet_on_their_way__share_a_message_for_each_receiver(broker: Broker) -> None:
     wait_for(lambda: published() == BY_ITSELF and fast_path.finish(), "a publish")
-    broker.client().flushall()
+    brokers.empty(broker)
     with fast_path.courier.talking:
         fast_path.courier.take((), ())
         wait_for(lambda: not fast_path.courier._waiting, "the thread to wait for us")

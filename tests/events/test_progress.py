@@ -17,6 +17,7 @@ from events.management.watching import line, pairs
 from events.models import State
 from events.operations.progress import Ahead, Progress, ahead
 from project.dev.broker import Broker
+from tests import brokers
 from tests.events.ageing import old, store
 from tests.processes.conftest import PATIENCE, ROOT
 
@@ -72,7 +73,7 @@ def test_progress__a_new_backlog_begins_anew() -> None:
 @pytest.fixture
 def backlog(broker: Broker) -> Iterator[None]:
     """Nobody serves its receivers: the deliveries stay waiting."""
-    broker.client().flushall()
+    brokers.empty(broker)
     store(1500, next_at=old(), states=())
     yield
     connection.close()

@@ -16,6 +16,7 @@ from django.db import connection
 from events.fast_path import fast_path
 from events.models import Worker
 from project.dev.broker import Broker
+from tests import brokers
 
 # Seconds after which waiting has failed. It decides nothing else.
 PATIENCE = int(os.environ.get("TEST_PATIENCE", "120"))
@@ -129,7 +130,7 @@ def start_relay(process_env: dict[str, str], broker: Broker, tmp_path: Path) -> 
 
 @pytest.fixture(autouse=True)
 def clean_broker(broker: Broker) -> None:
-    broker.client().flushall()
+    brokers.empty(broker)
     # What an earlier test's backlog taught this process about its queues.
     fast_path._depths.clear()
     wait_for(fast_path.breaker.is_closed, "the breaker to close")

@@ -15,6 +15,7 @@ from events.conf import settings as events_settings
 from events.fast_path import fast_path
 from events.models import Delivery, EventRecord, State
 from project.dev.broker import Broker
+from tests import brokers
 from tests.events.operating import run
 from tests.processes.conftest import PATIENCE, Start, WorkerProcess, wait_for
 from tests.shop.models import Effect, Item
@@ -34,7 +35,7 @@ def test_backlog__stays_out_of_the_broker_and_drains_once_each(
 ) -> None:
     # However slow this machine: only a long queue is left to the relay here, never a late publish.
     settings.EVENTS = settings.EVENTS | {"PUBLISH_TIMEOUT": 3600.0}
-    broker.client().flushall()
+    brokers.empty(broker)
     for number in range(SAVES):
         with transaction.atomic():
             Item.objects.create(title=f"{number}")
@@ -99,5 +100,4 @@ def test_retry__waits_in_the_database_and_not_in_the_broker(broker: Broker, star
     # (The first is the emitter's, numbered 0, unless it left it to the relay.)
     first = 0 if EventRecord.objects.get().published else 1
     assert failing.get().attempt == first + 2
-    client = broker.client()
-    wait_for(lambda: not client.hlen("unacked") and not transport.look("default").depth, "an empty broker")
+    wait_for(lambda: not brokers.in_hand(broker) and not transport.look("default").depth, "an empty broker")

@@ -14,6 +14,7 @@ from django.db import connection
 
 from events.models import EventRecord
 from project.dev.broker import Broker
+from tests import brokers
 from tests.faults.proxy import Proxy
 from tests.processes.conftest import wait_for
 from tests.processes.serving import SERVERS, Site
@@ -30,16 +31,16 @@ Start = Callable[..., Site]
 
 @pytest.fixture
 def proxy(broker: Broker) -> Iterator[Proxy]:
-    with Proxy(int(broker.url.rsplit(":", 1)[1].split("/")[0])) as between:
+    with Proxy(brokers.port(broker)) as between:
         yield between
 
 
 @pytest.fixture
-def start_site(process_env: dict[str, str], proxy: Proxy, tmp_path: Path) -> Iterator[Start]:
+def start_site(process_env: dict[str, str], broker: Broker, proxy: Proxy, tmp_path: Path) -> Iterator[Start]:
     started: list[Site] = []
 
     def start(kind: str, **environment: str) -> Site:
-        env = process_env | {"TEST_BROKER_URL": f"redis://127.0.0.1:{proxy.port}/0"} | environment
+        env = process_env | {"TEST_BROKER_URL": brokers.at(broker, proxy.port)} | environment
         log = tmp_path / f"{kind}.log"
         site = Site(env, log, kind)
         started.append(site)
@@ -61,7 +62,7 @@ def published() -> list[list[str]]:
 def publishes(site: Site, broker: Broker) -> bool:
     """Whether a save by the site is published by itself, and such messages have arrived."""
     site.save()
-    return bool(published()[-1] and broker.client().llen("default"))
+    return bool(published()[-1] and brokers.waiting(broker, "default"))
 
 
 def states(site: Site) -> list[str]:

@@ -10,6 +10,7 @@ import pytest
 
 from events.models import EventRecord
 from project.dev.broker import Broker
+from tests import brokers
 from tests.faults.proxy import Proxy
 from tests.processes.conftest import PATIENCE, ROOT
 from tests.shop.models import Item
@@ -99,13 +100,11 @@ def test_fork__has_a_thread_and_connections_of_its_own(
     process_env: dict[str, str], broker: Broker, log: Path
 ) -> None:
     assert run(process_env, FORK, log) == 0, log.read_text()
-    assert broker.client().llen("default") == 2
+    assert brokers.waiting(broker, "default") == 2
 
 
 def test_fork__does_not_inherit_an_open_breaker(process_env: dict[str, str], log: Path) -> None:
-    assert run(process_env, FORK_WHILE_OPEN, log, TEST_BROKER_URL="redis://127.0.0.1:1/0") == 0, (
-        log.read_text()
-    )
+    assert run(process_env, FORK_WHILE_OPEN, log, TEST_BROKER_URL=brokers.NOWHERE) == 0, log.read_text()
 
 
 def test_fork__while_another_thread_emits__emits_too(process_env: dict[str, str], log: Path) -> None:
@@ -116,7 +115,7 @@ def test_fork__while_another_thread_emits__emits_too(process_env: dict[str, str]
 def test_resolver_hangs__commits_and_the_end_of_the_process_do_not(
     process_env: dict[str, str], log: Path
 ) -> None:
-    where = {"TEST_BROKER_URL": "redis://broker.invalid:6379/0"}
+    where = {"TEST_BROKER_URL": brokers.NOWHERE.replace("127.0.0.1:1/", "broker.invalid:1/")}
     assert run(process_env, RESOLVER_HANGS, log, **where) == 0, log.read_text()
     assert Item.objects.count() == EventRecord.objects.count() == 5
 
@@ -126,14 +125,14 @@ def test_process_that_ends_at_once__hands_over_what_it_committed_last(
 ) -> None:
     assert run(process_env, ONE, log) == 0, log.read_text()
     assert EventRecord.objects.get().published
-    assert broker.client().llen("default") == 1
+    assert brokers.waiting(broker, "default") == 1
 
 
 @pytest.mark.parametrize("protocol", ["redis", "amqp"])
 def test_process_that_ends__does_not_wait_for_a_broker_that_hangs(
     process_env: dict[str, str], broker: Broker, log: Path, protocol: str
 ) -> None:
-    with Proxy(int(broker.url.rsplit(":", 1)[1].split("/")[0])) as proxy:
+    with Proxy(brokers.port(broker)) as proxy:
         proxy.hang()
         assert run(process_env, ONE, log, TEST_BROKER_URL=f"{protocol}://127.0.0.1:{proxy.port}//") == 0
         assert proxy.connections

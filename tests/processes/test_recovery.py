@@ -12,6 +12,7 @@ import pytest
 from events import transport
 from events.models import Delivery, EventRecord, State
 from project.dev.broker import Broker
+from tests import brokers
 from tests.processes.conftest import ROOT, Start, wait_for
 from tests.shop.models import Effect, Item
 
@@ -63,7 +64,7 @@ def test_broker_emptied__what_was_in_it_is_sent_again(
     assert emit(process_env).returncode == 0
     # All of them, unless this machine was so slow that the emitter left some to the relay.
     assert transport.look("default").depth > 0
-    broker.client().flushall()
+    brokers.empty(broker)
     start_worker()
     wait_for(lambda: finished(2 * SAVES), "every delivery")
     assert Effect.objects.count() == 2 * SAVES
@@ -84,7 +85,7 @@ def test_worker_killed_with_messages_in_hand__another_takes_them(
 
 
 def test_look__names_what_waits_in_the_broker(process_env: dict[str, str], broker: Broker) -> None:
-    broker.client().flushall()
+    brokers.empty(broker)
     assert emit(process_env, count=1).returncode == 0
     event = EventRecord.objects.get()
     look = transport.look("default")

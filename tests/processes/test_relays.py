@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -73,10 +74,12 @@ def test_two_relays_and_two_workers_on_one_backlog__each_effect_once_and_never_m
     for _ in range(2):
         start_relay()
     deepest = 0
+    # Not closely: RabbitMQ's messages would be in our hands, and the relays find room where there is none.
+    seen = partial(transport.look, closely=lambda depth: depth < 0)
 
     def drained() -> bool:
         nonlocal deepest
-        deepest = max(deepest, *(transport.look(name).depth for name in ("audit", "default")))
+        deepest = max(deepest, *(seen(name).depth for name in ("audit", "default")))
         return finished(2 * count + 2)
 
     wait_for(drained, "every delivery")

@@ -23,6 +23,7 @@ from events.operations.diagnosing import diagnose
 from events.operations.redelivering import redeliver
 from project.celery import app
 from project.dev.broker import Broker
+from tests import brokers
 from tests.processes.conftest import ROOT, Start, WorkerProcess, wait_for
 from tests.shop.models import Effect
 
@@ -325,7 +326,7 @@ def test_unknown_receiver__the_message_leaves_the_broker__and_its_records_are_ke
     web: Web, deploy: Deploy, broker: Broker
 ) -> None:
     web(OLD, "save", 3)
-    broker.client().flushall()
+    brokers.empty(broker)
     worker = deploy(NEW, EVENTS_RELAY="off")
     _, second, third = EventRecord.objects.filter(type="depot.parcel.created").order_by("pk")
     sent = {"receiver": f"{HERE}.paint_parcel", "queue": "default", "state": State.SENT}
@@ -347,8 +348,7 @@ def test_unknown_receiver__the_message_leaves_the_broker__and_its_records_are_ke
         "two put back, one left alone",
         log=worker.log,
     )
-    client = broker.client()
-    wait_for(lambda: not client.hlen("unacked") and not transport.look("default").depth, "an empty broker")
+    wait_for(lambda: not brokers.in_hand(broker) and not transport.look("default").depth, "an empty broker")
     assert worker.process.poll() is None
 
 
@@ -356,7 +356,7 @@ def test_unknown_receiver__forged__is_refused_and_no_record_is_touched(
     web: Web, deploy: Deploy, broker: Broker
 ) -> None:
     web(OLD, "save", 2)
-    broker.client().flushall()
+    brokers.empty(broker)
     worker = deploy(NEW, EVENTS_RELAY="off")
     genuine, other = unknown(attempts=(0,)), unknown(attempts=(0, 0))
     transport.publish([genuine])

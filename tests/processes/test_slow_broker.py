@@ -16,6 +16,7 @@ from events.message import Message
 from events.models import EventRecord
 from project.celery import app
 from project.dev.broker import Broker
+from tests import brokers
 from tests.faults.proxy import Proxy
 from tests.processes.conftest import wait_for
 from tests.shop.models import Item
@@ -32,8 +33,8 @@ SHORT_OF_REPLICAS = ("min-replicas-to-write", "1", "0", "replicas")
 @pytest.fixture
 def proxy(broker: Broker) -> Iterator[Proxy]:
     before = app.conf.broker_url
-    with Proxy(int(before.rsplit(":", 1)[1].split("/")[0])) as between:
-        connect(f"redis://127.0.0.1:{between.port}/0")
+    with Proxy(brokers.port(broker)) as between:
+        connect(brokers.at(broker, between.port))
         yield between
         between.heal()
         wait_for(fast_path.flows, "the breaker to close")

@@ -9,6 +9,7 @@ import pytest
 
 from events.models import Delivery, EventRecord, Refusal, State
 from project.dev.broker import Broker
+from tests import brokers
 from tests.processes.conftest import ROOT, Start, wait_for
 from tests.processes.wire import refused
 from tests.shop.models import Effect
@@ -32,7 +33,7 @@ def emit(env: dict[str, str]) -> None:
 def emit_into(broker: Broker, env: dict[str, str]) -> int:
     """How often it took until some of it lay in the broker: on a slow machine all of it may be left to a relay."""
     emissions = 0
-    while not broker.client().llen("default"):
+    while not brokers.waiting(broker, "default"):
         emit(env)
         emissions += 1
     return emissions

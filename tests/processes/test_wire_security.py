@@ -14,6 +14,7 @@ from events.message import MOST_EVENTS, Message
 from events.models import Delivery, EventRecord, Refusal, State
 from events.relay.pruning import Pruned
 from project.dev.broker import Broker
+from tests import brokers
 from tests.events.ageing import old, pruned
 from tests.processes.conftest import Start, wait_for
 from tests.processes.wire import Alter, Wired, laid_into, put, refused, take
@@ -158,7 +159,7 @@ def test_sent_twice__has_one_effect(start_worker: Start, broker: Broker) -> None
         put(broker, message)
     start_worker()
     wait_for(Effect.objects.exists, "its effect")
-    wait_for(lambda: not broker.client().llen("default"), "an empty queue")
+    wait_for(lambda: not brokers.waiting(broker, "default"), "an empty queue")
     plain.send(sender=None)
     wait_for(lambda: Effect.objects.count() == 2, "what was sent after them")
     assert Delivery.objects.count() == 2

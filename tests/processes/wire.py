@@ -19,6 +19,7 @@ from events.registry import registry
 from events.relay.feeding import feed
 from events.relay.materialising import materialise
 from project.dev.broker import Broker
+from tests import brokers
 
 QUEUE = "default"
 
@@ -43,6 +44,15 @@ class Wired:
         headers, properties, body = (rest.pop(name) for name in ("headers", "properties", "body"))
         return cls(headers=headers, properties=properties, body=json.loads(unpacked(body)), rest=rest)
 
+    @classmethod
+    def of(cls, message: Any) -> Wired:
+        """RabbitMQ's."""
+        properties = dict(message.properties)
+        headers = properties.pop("application_headers")
+        return cls(
+            headers=headers, properties=properties, body=json.loads(zlib.decompress(message.body)), rest={}
+        )
+
     @property
     def ours(self) -> dict[str, Any]:
         """What the bus put into the headers."""
@@ -57,13 +67,16 @@ class Wired:
     def rename(self, id: str) -> None:
         self.headers["id"] = self.properties["correlation_id"] = id
 
+    def packed(self) -> bytes:
+        return zlib.compress(json.dumps(self.body).encode())
+
     def raw(self) -> bytes:
         return json.dumps(
             {
                 **self.rest,
                 "headers": self.headers,
                 "properties": self.properties,
-                "body": base64.b64encode(zlib.compress(json.dumps(self.body).encode())).decode(),
+                "body": base64.b64encode(self.packed()).decode(),
             }
         ).encode()
 
@@ -87,13 +100,17 @@ Alter = Callable[[Wired], object]
 
 def take(broker: Broker, count: int, queue: str = QUEUE) -> list[Wired]:
     """All messages of the queue; the broker has them no more."""
-    client = broker.client()
-    assert client.llen(queue) == count
-    return [Wired.read(client.rpop(queue)) for _ in range(count)]
+    assert brokers.waiting(broker, queue) == count
+    if brokers.ON_RABBITMQ:
+        return [Wired.of(brokers.take(broker, queue)) for _ in range(count)]
+    return [Wired.read(broker.client().rpop(queue)) for _ in range(count)]
 
 
 def put(broker: Broker, message: Wired, queue: str = QUEUE) -> None:
-    broker.client().lpush(queue, message.raw())
+    if brokers.ON_RABBITMQ:
+        brokers.put(broker, queue, message.packed(), headers=message.headers, properties=message.properties)
+    else:
+        brokers.put(broker, queue, message.raw())
 
 
 def refused() -> int:

@@ -117,6 +117,21 @@ def test_settings__mail_and_broker_come_from_the_environment(tmp_path: Path) -> 
     }
 
 
+def test_settings__broker_url_goes_first_and_on_rabbitmq_queues_are_quorum_queues(tmp_path: Path) -> None:
+    found = settings_under(
+        tmp_path,
+        *("CELERY_BROKER_URL", "QUEUE_ARGUMENTS", "CELERY_BROKER_TRANSPORT_OPTIONS"),
+        BROKER_URL="amqp://127.0.0.1:5673//",
+        REDIS_URL="redis://127.0.0.1:7000/3",
+    )
+
+    assert found == {
+        "CELERY_BROKER_URL": "amqp://127.0.0.1:5673//",
+        "QUEUE_ARGUMENTS": {"x-queue-type": "quorum"},
+        "CELERY_BROKER_TRANSPORT_OPTIONS": {"confirm_publish": True},
+    }
+
+
 @pytest.mark.django_db
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="about SQLite")
 def test_settings__sqlite_writers_wait_for_each_other_and_readers_for_none() -> None:

@@ -74,7 +74,7 @@ NOT_LOST = (
         2,
         "the relay looks for what it cannot see",
         "events/relay/rounds.py",
-        "done.lost += examine(using, queue, look.ids or frozenset(), workforce.held())",
+        "done.lost += examine(using, queue, look.ids, workforce.held())",
         "pass",
         f"{_RECOVERY}::test_broker_emptied__what_was_in_it_is_sent_again",
     ),
