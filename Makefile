@@ -11,6 +11,8 @@ ARGS ?=
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+PYTEST = $(PY) -m pytest -n $(JOBS) --dist worksteal $(ARGS)
+MYSQL_STAMP := $(VENV)/.installed-mysql
 # The peers' packages never meet the project's.
 BENCH_VENV := .venv-bench
 BENCH_STAMP := $(BENCH_VENV)/.installed
@@ -18,13 +20,13 @@ BENCH_STAMP := $(BENCH_VENV)/.installed
 export PORT MAIL_PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test prove chaos bench bench-quick bench-peers bench-backlog bench-memory coverage lint format typecheck check readme up down logs ps scale shell test-docker clean
+.PHONY: help setup run demo test test-all test-postgres test-mariadb test-rabbitmq test-pgbouncer test-matrix prove chaos bench bench-quick bench-peers bench-backlog bench-memory coverage lint format typecheck check readme up down logs ps scale shell test-docker clean
 
 help: ## Show this list
 	@echo "Usage: make TARGET [PORT=8000] [MAIL_PORT=8025] [PYTHON=python3.12] [JOBS=3] [ARGS='-k name']"
 	@echo
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
-		printf '  %-13s %s\n' "$$name" "$$text"; done
+		printf '  %-14s %s\n' "$$name" "$$text"; done
 
 setup: $(STAMP) .env ## Make .venv and .env; does nothing when nothing changed
 
@@ -41,6 +43,12 @@ $(STAMP): requirements/base.txt requirements/dev.txt requirements/telemetry.txt
 	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements/dev.txt
 	@touch $(STAMP)
 
+$(MYSQL_STAMP): requirements/mysql.txt $(STAMP)
+	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements/mysql.txt || { \
+		echo "mysqlclient is compiled, and something for it is missing" \
+			"(Debian: apt-get install gcc pkg-config python3-dev libmariadb-dev)." >&2; exit 1; }
+	@touch $(MYSQL_STAMP)
+
 .env:
 	@umask 077; key=$$("$(PYTHON)" -c 'import secrets; print(secrets.token_urlsafe(48))') && \
 		printf 'DEBUG=on\nSECRET_KEY=%s\n' "$$key" > .env
@@ -52,7 +60,27 @@ demo: setup ## Play a reader's story on a stack of its own and check every effec
 	@$(PY) -m project.dev.demo
 
 test: setup ## All tests, real broker and worker processes included; choose some with ARGS
-	@$(PY) -m pytest -n $(JOBS) --dist worksteal $(ARGS)
+	@$(PYTEST)
+
+test-all: ## All tests on PostgreSQL, on MariaDB, with RabbitMQ as broker, and behind PgBouncer, one after the other
+	@failed=; for engine in postgres mariadb rabbitmq pgbouncer; do \
+		echo "=== $$engine"; $(MAKE) --no-print-directory test-$$engine || failed="$$failed $$engine"; done; \
+	[ -z "$$failed" ] || { echo "Not passed:$$failed" >&2; exit 1; }
+
+test-postgres: setup ## All tests on a PostgreSQL of their own
+	@$(PY) -m project.dev.postgres -- $(PYTEST)
+
+test-mariadb: setup $(MYSQL_STAMP) ## All tests on a MariaDB of their own
+	@$(PY) -m project.dev.mariadb -- $(PYTEST)
+
+test-rabbitmq: setup ## All tests with RabbitMQ as broker: quorum queues, confirms
+	@TEST_BROKER=rabbitmq $(PYTEST)
+
+test-pgbouncer: setup ## Those with real processes, which find PostgreSQL behind PgBouncer in transaction mode
+	@TEST_PGBOUNCER=on $(PY) -m project.dev.postgres -- $(PYTEST) $(if $(ARGS),,tests/processes tests/project/test_pgbouncer.py)
+
+test-matrix: setup ## All tests on each Python and Django that is promised, in .venv-matrix
+	@$(PY) -m project.dev.matrix -n $(JOBS) --dist worksteal $(ARGS)
 
 prove: setup ## Switch each guarantee's mechanism off in a copy: the test that misses it has to fail
 	@$(PY) -m tests.proofs $(ARGS)
@@ -140,5 +168,5 @@ test-docker: setup ## The compose stack and workers in containers, killed under 
 	@$(PY) -m pytest tests/docker -n 0 $(ARGS)
 
 clean: ## Remove .venv, caches and all local data in var/
-	@rm -rf $(VENV) $(BENCH_VENV) var .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage htmlcov
+	@rm -rf $(VENV) $(BENCH_VENV) .venv-matrix var .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage htmlcov
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
