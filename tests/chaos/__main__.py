@@ -144,7 +144,6 @@ def _prepare_django(directory: Path, database: ChaosDatabase, proxy: Proxy) -> N
     os.environ |= {
         "DJANGO_SETTINGS_MODULE": "tests.chaos.settings",
         "DATABASE_URL": database.url,
-        "BROKER_URL": "",
         "REDIS_URL": f"redis://127.0.0.1:{proxy.port}/0",
         "BROKER_URL": "",
         "VAR_DIR": str(directory / "var"),
