@@ -19,7 +19,7 @@ def checkout(tmp_path: Path) -> Path:
     directory = tmp_path / "my library"
     (directory / "requirements").mkdir(parents=True)
     shutil.copy(ROOT / "Makefile", directory)
-    for name in ("base.txt", "dev.txt"):
+    for name in ("base.txt", "dev.txt", "telemetry.txt"):
         (directory / "requirements" / name).touch()
     return directory
 

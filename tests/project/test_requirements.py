@@ -22,12 +22,12 @@ def is_wanted(requirement: Requirement) -> bool:
     return requirement.marker is None or requirement.marker.evaluate({"extra": ""})
 
 
-@pytest.mark.parametrize("name", ["base.txt", "dev.txt", "bench.txt", "mysql.txt"])
+@pytest.mark.parametrize("name", ["base.txt", "dev.txt", "bench.txt", "mysql.txt", "telemetry.txt"])
 def test_requirements__each_names_one_version(name: str) -> None:
     assert all(re.fullmatch(r"==[\w.]+", str(one.specifier)) for one in pinned(name).values())
 
 
-@pytest.mark.parametrize("name", ["base.txt", "dev.txt"])
+@pytest.mark.parametrize("name", ["base.txt", "dev.txt", "telemetry.txt"])
 def test_requirements__what_a_package_needs_is_pinned_too(name: str) -> None:
     known = pinned("base.txt") | pinned(name)
 
@@ -42,7 +42,8 @@ def test_requirements__what_a_package_needs_is_pinned_too(name: str) -> None:
 
 
 def test_requirements__are_what_is_installed() -> None:
-    wanted = {name: one for name, one in (pinned("base.txt") | pinned("dev.txt")).items() if is_wanted(one)}
+    every = pinned("base.txt") | pinned("dev.txt") | pinned("telemetry.txt")
+    wanted = {name: one for name, one in every.items() if is_wanted(one)}
 
     differing = {name for name, one in wanted.items() if not one.specifier.contains(installed(name))}
     assert differing == set(), "run `make setup`"
