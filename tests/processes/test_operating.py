@@ -7,10 +7,11 @@ from io import StringIO
 
 import pytest
 from django.core.management import call_command
+from django.db.models.functions import Now
 from pytest_django import Settings
 
 from events import pauses
-from events.models import Delivery, State
+from events.models import Action, Delivery, State
 from tests.processes.conftest import Start, wait_for
 from tests.shop.models import Effect, Item
 from tests.shop.receivers import misbehave
@@ -71,3 +72,24 @@ def test_pause__holds_it_and_nothing_else__until_it_is_resumed(start_worker: Sta
     assert effects("record_save") == 0
     command("resume", name)
     wait_for(lambda: effects("record_save") == 1, "what was paused")
+
+
+def test_job__goes_on_when_the_worker_that_began_it_is_killed(start_worker: Start) -> None:
+    worker = start_worker()
+    for number in range(6):
+        misbehave.send(how="raise", tag=f"{number}")
+    dead = Delivery.objects.filter(receiver=RAISES, state=State.DEAD)
+    wait_for(lambda: dead.count() == 6, "dead letters", log=worker.log)
+    Effect.objects.all().delete()
+    # One, and the next in a quarter of an hour.
+    command("retry", "--receiver", RAISES, "--background", "--rate", "0.001")
+    job = Action.objects.get()
+    wait_for(lambda: Action.objects.filter(pk=job.pk, count=1).exists(), "it has begun", log=worker.log)
+    worker.kill()
+    Action.objects.filter(pk=job.pk).update(rate=None, next_at=Now())
+    other = start_worker()
+    wait_for(lambda: Action.objects.filter(pk=job.pk, state="done").exists(), "it is done", log=other.log)
+    assert Action.objects.get().count == 6
+    # Three tries each; one that the kill interrupted may have had a fourth.
+    wait_for(lambda: effects("misbehave_outside") >= 18, "each is tried again", log=other.log)
+    wait_for(lambda: dead.count() == 6, "each has died again", log=other.log)
