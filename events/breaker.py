@@ -42,7 +42,8 @@ class Breaker:
 
     def outlast(self, error: Exception) -> None:
         """Open it for this error, and probe until it can be closed: for a thread that nobody waits for."""
-        self._open, self.since = True, timezone.now()
+        self._open = True
+        self.since = timezone.now()
         # kombu's own error about a pipeline says nothing of what the broker said.
         reason = error.__cause__ or error
         logger.warning("events.breaker state=open error=%r remedy='the relay publishes what waits'", reason)

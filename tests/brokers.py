@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 import redis
+from amqp import Message
 from amqp.exceptions import NotFound
 from kombu import Connection
-from kombu.message import Message
 
 from project.celery import app
 from project.dev.broker import Broker, BrokerError, start_broker
@@ -119,9 +119,7 @@ def put(broker: Broker, queue: str, body: bytes, **properties: Any) -> None:
         return
     with _channel(broker) as channel:
         app.amqp.queues[queue].bind(channel).queue_declare()
-        channel.basic_publish_confirm(
-            channel.prepare_message(body, **properties), exchange="", routing_key=queue
-        )
+        channel.basic_publish_confirm(Message(body, **properties), exchange="", routing_key=queue)
 
 
 def take(broker: Broker, queue: str) -> Message:

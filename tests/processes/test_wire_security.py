@@ -75,6 +75,9 @@ ALTERED: dict[str, Alter] = {
     "an unhashable task": lambda message: message.headers.__setitem__("task", ["a", "b"]),
     "no id": lambda message: message.headers.pop("id"),
 }
+if brokers.ON_RABBITMQ:
+    # It takes no header of half a megabyte itself.
+    del ALTERED["more events than any"]
 
 
 def test_altered__are_refused_and_recorded__and_what_was_published_arrives_all_the_same(

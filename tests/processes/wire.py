@@ -47,7 +47,8 @@ class Wired:
     @classmethod
     def of(cls, message: Any) -> Wired:
         """RabbitMQ's."""
-        properties = dict(message.properties)
+        # Where it is delivered to is no part of the message there.
+        properties = {**message.properties, "delivery_info": {}}
         headers = properties.pop("application_headers")
         return cls(
             headers=headers, properties=properties, body=json.loads(zlib.decompress(message.body)), rest={}
@@ -108,7 +109,8 @@ def take(broker: Broker, count: int, queue: str = QUEUE) -> list[Wired]:
 
 def put(broker: Broker, message: Wired, queue: str = QUEUE) -> None:
     if brokers.ON_RABBITMQ:
-        brokers.put(broker, queue, message.packed(), headers=message.headers, properties=message.properties)
+        sent = {name: value for name, value in message.properties.items() if name != "delivery_info"}
+        brokers.put(broker, queue, message.packed(), application_headers=message.headers, **sent)
     else:
         brokers.put(broker, queue, message.raw())
 
