@@ -47,16 +47,20 @@ LogIn = Callable[..., User]
 Open = Callable[..., Page]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def browser() -> Iterator[Browser]:
-    """The system's Chromium. A machine without one skips; CI must have it."""
+    """The system's Chromium. A machine without one skips; CI must have it.
+
+    For one test: as long as it is there, Playwright keeps an event loop running in this thread, and no other test
+    could run one of its own.
+    """
     path = next(filter(None, map(shutil.which, _CHROMIUM)), None)
     if path is None:
         reason = "no Chromium on PATH (Debian: apt-get install chromium)"
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)
-    # Playwright keeps an event loop running in this thread, and Django would refuse to ask the database there.
+    # Django would refuse to ask the database beside that loop.
     before = os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     with sync_playwright() as playwright:

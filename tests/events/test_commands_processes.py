@@ -19,7 +19,7 @@ from tests.shop.models import Item
 pytestmark = pytest.mark.django_db(transaction=True)
 
 # Seconds after which waiting has failed. It decides nothing else.
-PATIENCE = 30
+PATIENCE = 120
 Start = Callable[..., "subprocess.Popen[str]"]
 
 

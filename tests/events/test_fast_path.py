@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from django.db import transaction
+from pytest_django import Settings
 
 from events import pauses, transport
 from events.conf import settings
@@ -106,7 +107,11 @@ def test_receiver_disconnected_since_the_commit__is_left_to_the_relay(
     assert fast_path.flows()
 
 
-def test_commits_that_meet_on_their_way__share_a_message_for_each_receiver(broker: Broker) -> None:
+def test_commits_that_meet_on_their_way__share_a_message_for_each_receiver(
+    broker: Broker, settings: Settings
+) -> None:
+    # However slow this machine: late ones would be left to the relay.
+    settings.EVENTS = settings.EVENTS | {"PUBLISH_TIMEOUT": 3600.0}
     wait_for(lambda: published() == BY_ITSELF and fast_path.finish(), "a publish")
     brokers.empty(broker)
     with fast_path.courier.talking:

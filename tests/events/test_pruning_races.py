@@ -76,8 +76,8 @@ def test_prune__killed_in_the_middle_of_a_slice__leaves_nothing_half() -> None:
     assert left() == (0, 0)
 
 
-def test_prune__ended_by_ctrl_c__says_what_it_did() -> None:
-    many = store_many(13)
+def interrupted(many: int) -> tuple[int, str, str]:
+    """When it has begun: how it ended, and what it said."""
     command = subprocess.Popen(
         PRUNE, env=environment(), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -85,9 +85,20 @@ def test_prune__ended_by_ctrl_c__says_what_it_did() -> None:
     while EventRecord.objects.count() == many + many // 4 and time.monotonic() < end:
         time.sleep(0.01)
     command.send_signal(signal.SIGINT)
-    out, err = command.communicate(timeout=60)
-    events, deliveries = left()
-    assert command.returncode == 130, out + err
+    out, err = command.communicate(timeout=120)
+    return command.returncode, out, err
+
+
+def test_prune__ended_by_ctrl_c__says_what_it_did() -> None:
+    # On a busy machine it may be done before we see that it has begun.
+    for _ in range(10):
+        many = store_many(13)
+        code, out, err = interrupted(many)
+        events, deliveries = left()
+        if events > many // 4:
+            break
+        EventRecord.objects.all().delete()
+    assert code == 130, out + err
     assert f"So far: {many + many // 4 - events:,} events" in err
     assert "nothing is half done" in err
     assert deliveries == 2 * events > 0
