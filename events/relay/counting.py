@@ -9,20 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from django.db.models import (
-    Case,
-    Count,
-    F,
-    FloatField,
-    Func,
-    IntegerField,
-    Max,
-    Q,
-    QuerySet,
-    Sum,
-    Value,
-    When,
-)
+from django.db import connections
+from django.db.models import Case, F, FloatField, Func, OuterRef, QuerySet, Subquery, When
 
 from events.histogram import BOUNDS, BUCKETS
 from events.models import FINISHED, Delivery, EventRecord, Minute
@@ -65,29 +53,39 @@ class Milliseconds(Func):
     output_field = FloatField()
     arity = 2
 
-    def __init__(self, start: str, end: str) -> None:
-        super().__init__(F(start), F(end))
-
     def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
         template = "((julianday(%(end)s) - julianday(%(start)s)) * 86400000.0)"
-        return self._filled(compiler, template)
+        return self._filled(compiler, template, "end", "start")
 
     def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        return self._filled(compiler, "(EXTRACT(EPOCH FROM (%(end)s - %(start)s)) * 1000.0)")
+        return self._filled(
+            compiler, "(EXTRACT(EPOCH FROM (%(end)s - %(start)s))::double precision * 1000.0)", "end", "start"
+        )
 
     def as_mysql(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        return self._filled(compiler, "(TIMESTAMPDIFF(MICROSECOND, %(start)s, %(end)s) / 1000.0)")
+        return self._filled(
+            compiler, "(TIMESTAMPDIFF(MICROSECOND, %(start)s, %(end)s) / 1000.0)", "start", "end"
+        )
 
-    def _filled(self, compiler: Any, template: str) -> Any:
-        start, end = (compiler.compile(each)[0] for each in self.get_source_expressions())
-        return template % {"start": start, "end": end}, ()
+    def _filled(self, compiler: Any, template: str, *order: str) -> Any:
+        """`order`: of the two in the template, and so of their parameters."""
+        parts = dict(zip(("start", "end"), map(compiler.compile, self.get_source_expressions()), strict=True))
+        params = [param for name in order for param in parts[name][1]]
+        return template % {name: sql for name, (sql, _) in parts.items()}, params
 
 
-def _bucket(milliseconds: str) -> Case:
-    steps = [When(Q(**{f"{milliseconds}__lte": bound}), then=Value(at)) for at, bound in enumerate(BOUNDS)]
+def _bucket(name: str) -> str:
+    steps = " ".join(f"WHEN {name} <= {bound} THEN {at}" for at, bound in enumerate(BOUNDS))
     # Nothing is put in none: a comparison with it is neither true nor false.
-    unknown = When(Q(**{f"{milliseconds}__isnull": True}), then=Value(-1))
-    return Case(unknown, *steps, default=Value(len(BOUNDS)), output_field=IntegerField())
+    return f"CASE WHEN {name} IS NULL THEN -1 {steps} ELSE {len(BOUNDS)} END"
+
+
+# Of each delivery the two durations are computed once, in the inner statement: see `_fenced`.
+_GROUPED = f"""
+    SELECT receiver, queue, state, {_bucket("waited")} AS wait_at, {_bucket("ran")} AS run_at,
+        COUNT(*), SUM(tries), SUM(waited), SUM(ran), MAX(ran)
+    FROM ({{ended}}) AS ended GROUP BY receiver, queue, state, wait_at, run_at
+"""  # noqa: S608 - numbers and names of our own
 
 
 def count(using: str, start: datetime, end: datetime, into: Counts) -> Iterator[None]:
@@ -130,16 +128,10 @@ def _count_events(using: str, start: datetime, end: datetime, into: Counts) -> i
 
 
 def _count_deliveries(using: str, start: datetime, end: datetime, into: Counts) -> int:
-    rows = _between(Delivery.objects.using(using).filter(state__in=FINISHED), "finished_at", start, end)
-    # Of one that failed before, the wait is mostly the retry's own.
-    first_try = When(tries=0, then=Milliseconds("event__emitted_at", "started_at"))
-    rows = rows.annotate(
-        waited=Case(first_try, output_field=FloatField()), ran=Milliseconds("started_at", "finished_at")
-    )
-    grouped = rows.annotate(wait_at=_bucket("waited"), run_at=_bucket("ran")).values_list(
-        "receiver", "queue", "state", "wait_at", "run_at"
-    )
-    summed = grouped.annotate(Count("pk"), Sum("tries"), Sum("waited"), Sum("ran"), Max("ran"))
+    ended, params = _fenced(using, start, end)
+    with connections[using].cursor() as cursor:
+        cursor.execute(_GROUPED.format(ended=ended), params)
+        summed = cursor.fetchall()
     all_ = 0
     for receiver, queue, state, wait_at, run_at, number, tries, waited, ran, slowest in summed:
         all_ += number
@@ -154,6 +146,26 @@ def _count_deliveries(using: str, start: datetime, end: datetime, into: Counts) 
             found.run_ms += max(0, round(ran))
             found.slowest_ms = max(found.slowest_ms, round(slowest))
     return all_
+
+
+def _fenced(using: str, start: datetime, end: datetime) -> tuple[str, tuple[Any, ...]]:
+    """Those that ended in that time, one by one, with their durations.
+
+    The event is looked up for each: joined, PostgreSQL would read all events for a few thousand deliveries. And the
+    fence keeps it from putting that look-up into each of the outer statement's comparisons.
+    """
+    connection = connections[using]
+    emitted = Subquery(EventRecord.objects.filter(pk=OuterRef("event_id")).values("emitted_at"))
+    # Of one that failed before, the wait is mostly the retry's own.
+    first_try = When(tries=0, then=Milliseconds(emitted, F("started_at")))
+    rows = _between(Delivery.objects.using(using).filter(state__in=FINISHED), "finished_at", start, end)
+    rows = rows.annotate(
+        waited=Case(first_try, output_field=FloatField()),
+        ran=Milliseconds(F("started_at"), F("finished_at")),
+    ).values("receiver", "queue", "state", "tries", "waited", "ran")
+    sql, params = rows.query.get_compiler(using).as_sql()
+    limit = connection.ops.no_limit_value()
+    return f"{sql} {'OFFSET 0' if limit is None else f'LIMIT {limit}'}", params
 
 
 def _at(into: Counts, key: Key) -> Counted:

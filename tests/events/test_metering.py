@@ -15,7 +15,9 @@ from events.models import Delivery, Meter, Minute, State
 from events.relay import metering
 from events.relay.counting import Counts, count
 from events.relay.metering import KEPT, METER, MINUTE, SETTLED, Reader
+from tests.events.ageing import store
 from tests.events.ending import RECEIVER, ended, read
+from tests.events.plans import plans_of, reads_all
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -180,3 +182,16 @@ def test_quantile__lies_in_the_bucket_of_the_one_asked_for() -> None:
     assert 8 < (quantile(counts, 0.5) or 0) <= 16
     assert 512 < (quantile(counts, 0.95) or 0) <= 1024
     assert quantile(counts, 1.0) == float("inf")
+
+
+@pytest.mark.skipif(connection.vendor == "mysql", reason="plans_of reads SQLite's and PostgreSQL's")
+def test_counting__finds_its_rows_by_index_and_looks_each_event_up() -> None:
+    at = whole()
+    ended(at, number=20)
+    store(2_000, receivers={"tests.first": "default"})
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    plans = plans_of(lambda: list(count("default", at, at + MINUTE, {})))
+    assert plans
+    for sql, text in plans.items():
+        assert not reads_all(text), f"{sql}\n{text}"
