@@ -77,8 +77,7 @@ class Relay:
                 done = turn(using)
                 pause = min(pause, self._pause_after(done))
                 self._prune(using)
-                self._read_meter(using)
-                note_broker(using, done.broker_error)
+                self._tell(using, done)
                 self._work(using)
                 if tell:
                     behind.tell(using)
@@ -111,6 +110,15 @@ class Relay:
             del self._pruning[using]
         elif gone:
             logger.info("events.prune alias=%s gone=%s", using, gone)
+
+    def _tell(self, using: str, done: Round) -> None:
+        """What pages and metrics show. Nothing of it may hold up a delivery."""
+        try:
+            self._read_meter(using)
+            note_broker(using, done.broker_error)
+        except Error as error:
+            logger.warning("events.meter alias=%s error=%r remedy='again in some seconds'", using, error)
+            connections[using].close()
 
     def _read_meter(self, using: str) -> None:
         if using not in self._reading:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import pytest
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from events import identity
 from events.histogram import BUCKETS, quantile
-from events.models import Delivery, Meter, Minute, State
-from events.relay import metering
+from events.models import Delivery, Meter, Minute, Queue, State
+from events.relay import metering, news
 from events.relay.counting import Counts, count
+from events.relay.loop import EVERY, Relay
 from events.relay.metering import KEPT, METER, MINUTE, SETTLED, Reader
 from tests.events.ageing import store
 from tests.events.ending import RECEIVER, ended, read
+from tests.events.operating import broker_away
 from tests.events.plans import plans_of, reads_all
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -195,3 +198,35 @@ def test_counting__finds_its_rows_by_index_and_looks_each_event_up() -> None:
     assert plans
     for sql, text in plans.items():
         assert not reads_all(text), f"{sql}\n{text}"
+
+
+def test_meter_that_fails__holds_up_no_round(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(self: Reader) -> Iterator[None]:
+        raise DatabaseError("no such table")
+        yield
+
+    monkeypatch.setattr(Reader, "read", fail)
+    with broker_away():
+        assert Relay()._round() == EVERY
+    assert "events.meter alias=default error=DatabaseError('no such table')" in caplog.text
+
+
+def test_relay__reads_the_meter_and_says_whether_it_reaches_the_broker() -> None:
+    ended(whole(), number=3)
+    relay = Relay()
+    news._said.clear()
+    with broker_away():
+        Queue.objects.create(name="default")
+        while not Minute.objects.filter(state=State.DONE).exists() or relay._reading:
+            relay._round()
+        store(1, states=[State.WAITING], receivers={"tests.first": "default"})
+        relay._round()
+    meter = Meter.objects.get()
+    assert not meter.broker_ok
+    assert meter.broker_since is not None
+    assert "refused" in meter.broker_error
+    relay._leave()
+    meter.refresh_from_db()
+    assert meter.lease_until is None
