@@ -54,5 +54,5 @@ class Migration(migrations.Migration):
             name="queue",
             options={"permissions": [("pause_queue", "Can pause and resume queues and receivers")]},
         ),
-        migrations.RunPython(adapt, migrations.RunPython.noop),
+        migrations.RunPython(adapt, migrations.RunPython.noop, atomic=False),
     ]

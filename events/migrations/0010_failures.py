@@ -131,5 +131,5 @@ class Migration(migrations.Migration):
             model_name='delivery',
             index=models.Index(condition=models.Q(('state', 'dead')), fields=['receiver', 'fingerprint', 'id', 'finished_at'], name='offload_delivery_dead'),
         ),
-        migrations.RunPython(adapt, migrations.RunPython.noop),
+        migrations.RunPython(adapt, migrations.RunPython.noop, atomic=False),
     ]
