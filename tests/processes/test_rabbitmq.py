@@ -1,4 +1,4 @@
-"""What RabbitMQ has and Redis has not: deleted queues, alarms, messages that are put back. See decision 0013."""
+"""What RabbitMQ has and Redis has not: deleted queues, alarms, messages that are put back. See decision 0016."""
 
 from __future__ import annotations
 
