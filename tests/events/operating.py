@@ -54,10 +54,10 @@ def bury(*notes: str) -> list[Delivery]:
 
 
 @contextmanager
-def broker_away() -> Iterator[None]:
-    """Whatever broker other tests have started: within it, the address refuses."""
+def broker_away(url: str = NOWHERE) -> Iterator[None]:
+    """Whatever broker other tests have started: within it, the address refuses, or is one of the test's own."""
     before = app.conf.broker_url
-    _talk_to(NOWHERE)
+    _talk_to(url)
     try:
         yield
     finally:

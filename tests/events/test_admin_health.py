@@ -19,7 +19,6 @@ from events.models import Delivery, EventRecord, Meter, Minute, PausedReceiver, 
 from events.operations import reaching
 from events.operations.health import Health, overview
 from events.relay.metering import METER
-from project.celery import app
 from tests.events.ageing import store
 from tests.events.ending import counted
 from tests.events.operating import broker_away
@@ -169,10 +168,10 @@ def test_broker__away__since_when_the_relays_know() -> None:
     assert found.error
 
 
-def test_broker__accepts_and_never_answers__nobody_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_broker__accepts_and_never_answers__nobody_waits_for_it() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        monkeypatch.setattr(app.conf, "broker_url", f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
-        found = overview(["default"]).broker
+        with broker_away(f"redis://127.0.0.1:{silent.getsockname()[1]}/0"):
+            found = overview(["default"]).broker
         assert not found.ok
         assert found.error
 
