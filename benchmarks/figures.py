@@ -14,11 +14,15 @@ OURS = "ours"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
-    """A ratio to the baseline: to stay below or to exceed. `aim` is what one hopes for besides."""
+    """A ratio to the baseline: to stay below or to exceed. `aim` is what one hopes for besides.
+
+    `unit`: where it is about a figure that is no ratio.
+    """
 
     at_most: float | None = None
     at_least: float | None = None
     aim: float | None = None
+    unit: str = "×"
 
     def is_met(self, ratio: float) -> bool:
         if self.at_most is not None:
@@ -26,8 +30,8 @@ class Goal:
         return self.at_least is not None and ratio >= self.at_least
 
     def __str__(self) -> str:
-        limit = f"≤ {self.at_most:g} ×" if self.at_most is not None else f"≥ {self.at_least:g} ×"
-        return f"{limit} (aim: {self.aim:g} ×)" if self.aim else limit
+        limit = f"≤ {self.at_most:g}" if self.at_most is not None else f"≥ {self.at_least:g}"
+        return f"{limit} {self.unit} (aim: {self.aim:g} {self.unit})" if self.aim else f"{limit} {self.unit}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

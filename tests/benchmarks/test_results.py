@@ -15,6 +15,7 @@ from benchmarks.readme import part
 from benchmarks.results import collected, merged, write
 from benchmarks.rounds import Plan, Taken
 from benchmarks.rows.all import ROWS
+from benchmarks.rows.paging import PAGES
 from benchmarks.table import lines, number
 
 ABOUT = {
@@ -165,6 +166,7 @@ def test_goals__are_those_that_were_set() -> None:
         ("memory", "relay", ""): "≤ 1.1 ×",
         ("bytes", "bulk", ""): "≤ 0.5 ×",
         ("bytes", "single", ""): "≤ 1 ×",
+        **{("pages", page, "postgresql"): "≤ 300 ms" for page in PAGES},
     }
 
 
