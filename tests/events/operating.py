@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import StringIO
@@ -20,6 +21,9 @@ from tests.shop.models import Effect, Unique
 strained = Event("tests.strained", note=str)
 # The first try and one more, at once.
 TWICE = Backoff(first=0, factor=1, tries=2)
+# Before a command: what a shell starts in the background ignores Ctrl-C, and passes that on.
+_HEAR = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
+HEARING_CTRL_C = [sys.executable, "-c", _HEAR]
 FRAGILE = "tests.events.operating.fragile"
 
 

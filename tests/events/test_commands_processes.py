@@ -14,6 +14,7 @@ from django.conf import settings
 
 from events.fast_path import fast_path
 from events.models import Delivery, EventRecord, State
+from tests.events.operating import HEARING_CTRL_C
 from tests.shop.models import Item
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -28,10 +29,15 @@ def start(process_env: dict[str, str], tmp_path: Path) -> Iterator[Start]:
     started: list[subprocess.Popen[str]] = []
 
     def begin(*arguments: str, **environment: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "manage.py", "events", *arguments]
+        command = [*HEARING_CTRL_C, sys.executable, "manage.py", "events", *arguments]
         env = process_env | environment
         process = subprocess.Popen(
-            command, cwd=settings.BASE_DIR, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command,
+            cwd=settings.BASE_DIR,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         started.append(process)
         return process
