@@ -155,6 +155,7 @@ def test_node_killed__every_delivery_is_made_once(broker: RabbitBroker, start_wo
     with laid_into("default", "audit"):
         for number in range(5):
             Item.objects.create(title=f"{number}")
+    broker.write_names()
     broker.kill()
     with transaction.atomic():
         Item.objects.create(title="while it is away")

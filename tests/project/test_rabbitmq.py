@@ -42,6 +42,7 @@ def test_node__what_it_confirmed_survives_its_kill(node: RabbitMQ) -> None:
     with Connection(node.url, transport_options={"confirm_publish": True}) as connection:
         connection.default_channel.queue_declare("kept", durable=True, auto_delete=False, arguments=QUORUM)
         connection.Producer().publish("it", exchange="", routing_key="kept", delivery_mode=2)
+    node.write_names()
     node.kill()
     assert not node.answers()
     node.start()
