@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db import DEFAULT_DB_ALIAS
+from django.db import DEFAULT_DB_ALIAS, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -75,35 +75,43 @@ class ReplayView:
         if not form.is_valid():
             return self._page(request, form, None)
         receiver = form.cleaned_data["receiver"] or None
-        return self._start(request, form.past(), receiver, dry_run=True)
+        job = self._start(request, form.past(), receiver, dry_run=True)
+        return _at(job.pk if job else None)
 
     def _replay(self, request: HttpRequest) -> HttpResponse:
-        """Exactly what was counted; events emitted since then are not among them."""
-        counted = _job(request.POST["job"], what="counted", state=Action.State.DONE)
+        """Exactly what was counted, once; events emitted since then are not among them."""
         form = HowForm(request.POST)
-        if not form.is_valid():
-            messages.error(request, "A rate is a number above 0.")
-            return _at(counted)
-        order = Order.load(counted.chosen)
-        return self._start(
-            request,
-            order.past,
-            order.receiver,
-            rate=form.cleaned_data["rate"],
-            why=form.cleaned_data["why"],
-            last=order.last,
-        )
+        # Locked: a double click asks twice at once, and all of it would be delivered twice.
+        with transaction.atomic(using=DEFAULT_DB_ALIAS):
+            counted = _job(request.POST["job"], lock=True, what="counted", state=Action.State.DONE)
+            order = Order.load(counted.chosen)
+            if order.replay is not None:
+                messages.warning(
+                    request, "That was asked for already. To replay it once more, count it anew."
+                )
+                return _at(order.replay)
+            if not form.is_valid():
+                messages.error(request, "A rate is a number above 0.")
+                return _at(counted.pk)
+            how = {**form.cleaned_data, "last": order.last}
+            job = self._start(request, order.past, order.receiver, **how)
+            if job is not None:
+                order.replay = job.pk
+                counted.chosen = order.dump()
+                counted.save(using=DEFAULT_DB_ALIAS, update_fields=["chosen"])
+        return _at(job.pk if job else None)
 
-    def _start(self, request: HttpRequest, past: Past, receiver: str | None, **options: Any) -> HttpResponse:
+    def _start(self, request: HttpRequest, past: Past, receiver: str | None, **options: Any) -> Action | None:
         by = request.user.get_username()
         try:
-            return _at(start_replay(DEFAULT_DB_ALIAS, past, receiver=receiver, by=by, **options))
+            return start_replay(DEFAULT_DB_ALIAS, past, receiver=receiver, by=by, **options)
         except EventsError as error:
             messages.error(request, str(error))
-            return HttpResponseRedirect(reverse("admin:offload_eventrecord_replay"))
+            return None
 
     def _page(self, request: HttpRequest, form: PastForm, key: str | None) -> HttpResponse:
         job = _job(key) if key else None
+        order = Order.load(job.chosen) if job else None
         context = {
             **self._admin.admin_site.each_context(request),
             "title": "Replay past events",
@@ -111,20 +119,23 @@ class ReplayView:
             "media": self._admin.media,
             "form": form,
             "job": job,
-            "lines": _lines(Order.load(job.chosen).found) if job else [],
-            "found": Order.load(job.chosen).found if job else None,
+            "lines": _lines(order.found) if order else [],
+            "found": order and order.found,
+            "replay": order and order.replay,
         }
         return TemplateResponse(request, "events/admin/replay.html", context)
 
 
-def _job(key: str, **conditions: str) -> Action:
+def _job(key: str, *, lock: bool = False, **conditions: str) -> Action:
     rows = Action.objects.using(DEFAULT_DB_ALIAS).filter(what__in=("counted", "replayed"), **conditions)
+    rows = rows.select_for_update() if lock else rows
     # Longer ones are nobody's key, and too long for a database.
     return get_object_or_404(rows, pk=key if key.isascii() and key.isdigit() and len(key) <= 18 else 0)
 
 
-def _at(job: Action) -> HttpResponse:
-    return HttpResponseRedirect(f"{reverse('admin:offload_eventrecord_replay')}?{urlencode({'job': job.pk})}")
+def _at(job: int | None) -> HttpResponse:
+    query = f"?{urlencode({'job': job})}" if job else ""
+    return HttpResponseRedirect(reverse("admin:offload_eventrecord_replay") + query)
 
 
 def _lines(found: Replayed) -> list[tuple[str, int, int]]:

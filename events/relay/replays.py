@@ -24,6 +24,8 @@ class Order:
     last: UUID
     after: UUID | None = None
     found: Replayed = field(default_factory=Replayed)
+    # Of one that was counted: the job that replays it.
+    replay: int | None = None
 
     def dump(self) -> dict[str, Any]:
         return {
@@ -32,6 +34,7 @@ class Order:
             "last": str(self.last),
             "after": self.after and str(self.after),
             "found": asdict(self.found),
+            "replay": self.replay,
         }
 
     @classmethod
@@ -42,6 +45,7 @@ class Order:
             last=UUID(data["last"]),
             after=UUID(data["after"]) if data["after"] else None,
             found=Replayed(**data["found"]),
+            replay=data.get("replay"),
         )
 
 

@@ -120,6 +120,19 @@ def test_replay__what_was_counted__in_the_background(replayer: Client) -> None:
     assert (job.count, drain()) == (3, Drained(done=3))
 
 
+@pytest.mark.usefixtures("items")
+def test_replay__asked_for_twice__is_one(replayer: Client) -> None:
+    before = counted(replayer, types=["shop.item.created"], receiver=MAIL)
+    first = replayer.post(REPLAY, {"job": before.pk})
+    job = finish(Action.objects.get(what="replayed"))
+    second = replayer.post(REPLAY, {"job": before.pk})
+    assert second["Location"] == first["Location"] == f"{REPLAY}?job={job.pk}"
+    assert Action.objects.filter(what="replayed").count() == 1
+    html = shown(replayer, f"{REPLAY}?job={before.pk}")
+    assert "Replay these" not in html
+    assert f'href="?job={job.pk}"' in html
+
+
 def test_replay__to_a_receiver_that_is_new(replayer: Client, items: list[Item], offloaded: Offloaded) -> None:
     offloaded(latecomer, post_save, sender=Item)
     before = counted(replayer, receiver=NEW)
