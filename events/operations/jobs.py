@@ -12,8 +12,8 @@ from django.db.models.functions import Now
 
 from events.deeds import Deed
 from events.exceptions import EventsError
-from events.models import Action
-from events.relay.jobs import Chosen
+from events.models import Action, Delivery
+from events.relay.jobs import IS_RUNNING, Chosen
 from events.texts import storable
 
 logger = logging.getLogger("events")
@@ -41,13 +41,14 @@ def start(
     """Ask for it: `rate` deliveries a second at most, the oldest first and at most `limit` of them.
 
     `first_alone`: the others wait until the first has succeeded; if it fails, the job stops. What dies later than
-    now is not among them. Raises `NothingChosen`.
+    now is not among them. Asked for twice by the same one, as by a double click, it is one job, until that has ended.
+    Raises `NothingChosen`.
     """
     rows = chosen.rows(using)
     total, last = rows.count(), rows.aggregate(last=Max("pk"))["last"]
     if last is None:
         raise NothingChosen("No dead letter fits that, or not any more.")
-    job = Action.objects.using(using).create(
+    job = Action(
         by=storable(by)[:200],
         what=what,
         target=describe(chosen)[:300],
@@ -60,8 +61,25 @@ def start(
         first_alone=first_alone,
         next_at=Now(),
     )
+    with transaction.atomic(using=using):
+        # Whoever asks for the same just now waits here, and then sees our row.
+        Delivery.objects.using(using).select_for_update().filter(pk=last).first()
+        same = _same(using, job, chosen)
+        if same is not None:
+            return same
+        job.save(using=using)
     logger.info("events.job id=%d by=%r what=%s target=%r total=%d", job.pk, by, what, job.target, job.total)
     return job
+
+
+def _same(using: str, job: Action, chosen: Chosen) -> Action | None:
+    """One that runs and still has as many before it."""
+    how = {"by": job.by, "what": job.what, "why": job.why, "rate": job.rate, "first_alone": job.first_alone}
+    for running in Action.objects.using(using).filter(IS_RUNNING, target=job.target, **how).order_by("pk"):
+        left = (running.total or 0) - running.passed
+        if Chosen.load(running.chosen or {}) == chosen and left >= (job.total or 0):
+            return running
+    return None
 
 
 def stop(using: str, pk: int, *, by: str, why: str = "") -> bool:

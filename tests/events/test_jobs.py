@@ -217,6 +217,33 @@ def test_step__killed_in_the_middle__is_as_if_never_begun(monkeypatch: pytest.Mo
     assert (job.count, waiting()) == (20, 20)
 
 
+@pytest.mark.parametrize("by_key", [False, True])
+def test_start__twice_by_a_double_click__is_one_job(*, by_key: bool) -> None:
+    rows = dead(4)
+    chosen = Chosen(keys=tuple(row.pk for row in rows)) if by_key else Chosen(receiver=RECEIVER)
+    first = start("default", chosen, "redelivered", by="ann", rate=1, first_alone=True)
+    assert start("default", chosen, "redelivered", by="ann", rate=1, first_alone=True) == first
+    step(first)
+    assert start("default", chosen, "redelivered", by="ann", rate=1, first_alone=True) == first
+    assert Action.objects.count() == 1
+
+
+def test_start__what_is_not_the_same__is_another_job() -> None:
+    dead(4)
+    chosen = Chosen(receiver=RECEIVER)
+    first = start("default", chosen, "redelivered", by="ann", rate=1, limit=2)
+    others = [
+        start("default", chosen, "redelivered", by="ann", rate=1),
+        start("default", chosen, "redelivered", by="ann", rate=2),
+        start("default", chosen, "redelivered", by="bob", rate=1),
+        start("default", chosen, "discarded", by="ann", rate=1),
+        start("default", Chosen(), "redelivered", by="ann", rate=1),
+    ]
+    assert len({first, *others}) == 6
+    stop("default", others[0].pk, by="ann")
+    assert start("default", chosen, "redelivered", by="ann", rate=1) not in {first, *others}
+
+
 def test_start__nothing_fits__is_an_error() -> None:
     with pytest.raises(NothingChosen):
         start("default", Chosen(receiver=RECEIVER), "redelivered", by="ann")
