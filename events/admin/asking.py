@@ -10,6 +10,8 @@ from events.models import Action
 from events.operations.jobs import What, start
 from events.relay.jobs import Chosen
 
+# Of a discard.
+NO_REASON = "Say why: it is all that will be known of them."
 DEED = {"redeliver": "redelivered", "discard": "discarded"}
 
 
@@ -45,7 +47,7 @@ class AskForm(ChosenForm):
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}
         if data.get("act") == "discard" and not data.get("why"):
-            self.add_error("why", "Say why: it is all that will be known of them.")
+            self.add_error("why", NO_REASON)
         return data
 
     def start(self, using: str, keys: tuple[int, ...] | None, *, by: str) -> Action:

@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from events.admin.asking import NO_REASON
 from events.admin.base import ReadOnlyAdmin, ReasonForm, reason
 from events.admin.filters import QueueFilter, ReceiverFilter
 from events.admin.showing import (
@@ -140,6 +141,9 @@ class DeliveryAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Discard the selected dead letters", permissions=["discard"])
     def discard(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
+        if not reason(request):
+            messages.error(request, NO_REASON)
+            return
         self._act(request, queryset, discard, "discarded")
 
     def _act(

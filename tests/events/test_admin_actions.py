@@ -78,7 +78,7 @@ def test_redeliver__without_the_permission__nothing_happens(log_in: LogIn) -> No
 def test_discard__without_the_permission__nothing_happens(log_in: LogIn) -> None:
     client = log_in("redeliver_delivery", "change_delivery", "delete_delivery")
     (row,) = bury()
-    act(client, "discard", row.pk)
+    act(client, "discard", row.pk, why="a test")
     assert state(row) == State.DEAD
 
 
@@ -86,7 +86,7 @@ def test_act__who_may_only_look__nothing_happens(log_in: LogIn) -> None:
     client = log_in()
     (row,) = bury()
     for action in ("redeliver", "discard"):
-        act(client, action, row.pk)
+        act(client, action, row.pk, why="a test")
     assert state(row) == State.DEAD
 
 
@@ -97,11 +97,18 @@ def test_act__who_may_not_even_look__is_refused(client: Client) -> None:
     assert response.status_code == 403
 
 
-def test_discard__says_by_whom(log_in: LogIn) -> None:
+def test_discard__without_a_reason__is_refused(log_in: LogIn) -> None:
     client = log_in("discard_delivery")
     (row,) = bury()
-    act(client, "discard", row.pk)
-    assert Delivery.objects.get(pk=row.pk).reason == "discarded by ann"
+    assert "Say why" in act(client, "discard", row.pk, why=" ")
+    assert state(row) == State.DEAD
+
+
+def test_discard__says_by_whom_and_why(log_in: LogIn) -> None:
+    client = log_in("discard_delivery")
+    (row,) = bury()
+    act(client, "discard", row.pk, why="by hand")
+    assert Delivery.objects.get(pk=row.pk).reason == "discarded by ann: by hand"
     assert state(row) == State.SKIPPED
 
 
@@ -109,7 +116,7 @@ def test_discard__says_by_whom(log_in: LogIn) -> None:
 def test_act__is_recorded_with_its_user(log_in: LogIn, action: str, text: str) -> None:
     client = log_in("redeliver_delivery", "discard_delivery")
     (row,) = bury()
-    act(client, action, row.pk)
+    act(client, action, row.pk, why="a test")
     entry = LogEntry.objects.get()
     assert (entry.user.username, entry.object_id, entry.change_message) == ("ann", str(row.pk), text)
 
@@ -121,7 +128,7 @@ def test_act__not_dead__is_left_alone_and_not_recorded(log_in: LogIn) -> None:
     keys = list(Delivery.objects.values_list("pk", flat=True))
     before = list(Delivery.objects.order_by("pk").values_list("state", flat=True))
     for action in ("redeliver", "discard"):
-        assert "left as they are" in act(client, action, *keys)
+        assert "left as they are" in act(client, action, *keys, why="a test")
     assert list(Delivery.objects.order_by("pk").values_list("state", flat=True)) == before
     assert not LogEntry.objects.exists()
 
