@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -299,6 +300,15 @@ def test_retry__background__is_left_to_the_relays() -> None:
 def test_retry__unknown_group__is_an_error() -> None:
     with pytest.raises(CommandError, match="No dead letter fits"):
         run("retry", "--group", "0" * 16, "--rate", 5)
+
+
+def test_failed__of_no_kind__names_a_command_that_finds_it() -> None:
+    dead(1, fingerprint="")
+    found = re.search(r"Next: manage.py events (retry --.*) --rate 10", run("failed"))
+    assert found
+    assert found[1] == f"retry --receiver {RECEIVER} --first"
+    run(*found[1].split(), "--background")
+    assert Action.objects.get().total == 1
 
 
 def test_failed__of_a_group() -> None:

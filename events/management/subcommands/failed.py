@@ -55,9 +55,11 @@ class Failed(Subcommand):
         console.table(_HEAD, [_row(labelled(alias, using), group) for alias, group in kinds])
         alias, first = next((alias, row) for alias, rows in found.items() for row in rows)
         there = chosen_database(alias, using)
+        # Those of before there were kinds have none.
+        kind = f"--group {first.fingerprint}" if first.fingerprint else f"--receiver {first.receiver}"
         console.next(
             f"manage.py events retry {first.pk}{there}",
-            f"manage.py events retry --group {first.fingerprint or first.receiver}{there} --first --rate 10",
+            f"manage.py events retry {kind}{there} --first --rate 10",
         )
 
 
