@@ -14,6 +14,8 @@ wanted() { case ",$profiles," in *",$1,"*) ;; *) return 1 ;; esac; }
 
 # As `make setup` writes it, for `make run`; in containers DEBUG is off, whatever is said here.
 [ -e .env ] || echo DEBUG=on >.env
+# Written by hand, it may be readable for all: secrets come into it now.
+chmod go= .env
 # A last line without its end.
 [ -z "$(tail -c 1 .env)" ] || echo >>.env
 # No TLS in front, as on a laptop: said on the first use alone. Take the line out where there is.

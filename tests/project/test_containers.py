@@ -49,6 +49,17 @@ def test_compose__has_no_default_for_a_secret() -> None:
     assert [name for name, default in defaults if default] == []
 
 
+def test_compose__passes_on_what_the_settings_read() -> None:
+    code = "".join((ROOT / "project" / name).read_text() for name in ("settings.py", "serving.py"))
+    read = set(re.findall(r"\b(?:env\.\w+|os\.environ\.get)\(\s*\"([A-Z_]+)\"", code))
+    passed = set(re.findall(r"^    ([A-Z_]+):", COMPOSE.partition("services:")[0], re.MULTILINE))
+    # Directories are the image's, the address and the database are those of the compose file itself.
+    ours = {"VAR_DIR", "STATIC_ROOT", "MEDIA_ROOT", "BIND", "DISABLE_SERVER_SIDE_CURSORS"}
+
+    assert "LOG_FORMAT" in read
+    assert read - passed - ours == set()
+
+
 def test_env__without_a_file_has_all_that_is_needed_and_is_private(checkout: Path) -> None:
     written = write_env(checkout)
 
@@ -57,6 +68,15 @@ def test_env__without_a_file_has_all_that_is_needed_and_is_private(checkout: Pat
         written,
     )
     assert len(set(re.findall(SECRET, written))) == 3
+    assert (checkout / ".env").stat().st_mode & 0o077 == 0
+
+
+def test_env__that_others_could_read_becomes_private(checkout: Path) -> None:
+    (checkout / ".env").write_text("DEBUG=on\n")
+    (checkout / ".env").chmod(0o644)
+
+    write_env(checkout)
+
     assert (checkout / ".env").stat().st_mode & 0o077 == 0
 
 
