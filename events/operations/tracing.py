@@ -12,6 +12,9 @@ from events.models import Delivery, EventRecord
 
 # Events of one story that are shown: a loop of causes must not fill the memory.
 LIMIT = 1000
+# Causes below each other in one tree: a longer chain goes on in a tree of its own, after it. Whoever draws or
+# writes a tree does it by recursion.
+DEEPEST = 25
 
 
 class NoTrace(EventsError, LookupError):
@@ -36,7 +39,7 @@ class Node:
 class Trace:
     # The one asked for.
     event: EventRecord
-    # Several of one request, and where what began it all was pruned.
+    # Several of one request, where what began it all was pruned, and of a chain that is too deep for one.
     roots: tuple[Node, ...]
     # Whether there is more of it.
     cut: bool = False
@@ -80,10 +83,12 @@ def trace(using: str, event: EventRecord, most: int = LIMIT) -> Trace:
 
 def _trees(story: list[EventRecord], deliveries: dict[UUID, list[Delivery]]) -> tuple[Node, ...]:
     children: dict[UUID | None, list[Node]] = defaultdict(list)
-    here = {event.pk for event in story}
+    depths: dict[UUID | None, int] = {}
+    for event in story:
+        depths[event.pk] = (depths.get(event.causation_id, -1) + 1) % DEEPEST
     # The latest first: what an event caused is later than itself, so it stands when its cause is made.
     for event in reversed(story):
-        cause = event.causation_id if event.causation_id in here else None
+        cause = event.causation_id if depths[event.pk] else None
         caused = tuple(reversed(children.pop(event.pk, [])))
         node = Node(event=event, deliveries=tuple(deliveries[event.pk]), caused=caused)
         children[cause].append(node)

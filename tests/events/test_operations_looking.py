@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
+from pytest_django import Settings
 
 from events import Event
 from events.models import Delivery, EventRecord, State
 from events.operations.failures import by_receiver, failures, forgotten_letters
 from events.operations.figures import figures, oldest_undelivered
 from events.operations.following import Follower
-from events.operations.tracing import NoTrace, find_event, trace
+from events.operations.tracing import LIMIT, NoTrace, find_event, trace
 from events.relay.jobs import Chosen
 from events.testing import drain
 from events.texts import last_line
+from tests.events.ageing import store
 from tests.events.conftest import Offloaded
 from tests.events.ending import counted
-from tests.events.operating import FRAGILE, broker_away, bury, offload_fragile, strained
+from tests.events.operating import FRAGILE, broker_away, bury, offload_fragile, run, strained
 from tests.shop.models import Item
 
 pytestmark = pytest.mark.django_db
@@ -63,6 +68,25 @@ def test_trace__beginning_pruned__shows_the_rest(story: EventRecord) -> None:
     leaf = EventRecord.objects.filter(causation_id=story.pk).latest("pk")
     EventRecord.objects.filter(pk=story.pk)._raw_delete("default")
     assert len(trace("default", leaf).roots) == 2
+
+
+def test_trace__as_deep_as_it_gets__is_shown_by_page_and_command(
+    admin_client: Client, settings: Settings
+) -> None:
+    settings.EVENTS = settings.EVENTS | {"DATABASES": ("default",)}
+    events = store(LIMIT, states=())
+    for cause, event in pairwise(events):
+        event.causation_id = cause.pk
+    for event in events:
+        event.correlation_id = events[0].correlation_id
+    EventRecord.objects.bulk_update(events, ["causation_id", "correlation_id"], batch_size=500)
+    assert [node.event for _, node in trace("default", events[-1]).walk()] == events
+    for event in events[0], events[-1]:
+        page = reverse("admin:offload_eventrecord_change", args=[event.pk])
+        assert admin_client.get(page).status_code == 200
+    for options in ([], ["--json"]):
+        said = run("trace", events[0].pk, *options)
+        assert all(str(event.pk) in said for event in events)
 
 
 def test_find_event__by_event_delivery_and_task(story: EventRecord) -> None:
