@@ -71,9 +71,13 @@ def _version(program: str) -> str:
 
 def requirements(django: str) -> str:
     """All that the tests need, with another Django."""
-    text = "".join((ROOT / "requirements" / name).read_text() for name in ("base.txt", "dev.txt"))
-    text = re.sub(r"^-r .*$", "", text, flags=re.MULTILINE)
-    return re.sub(r"^Django==.*$", f"Django~={django}.0", text, flags=re.MULTILINE)
+    return re.sub(r"^Django==.*$", f"Django~={django}.0", _text("dev.txt"), flags=re.MULTILINE)
+
+
+def _text(name: str) -> str:
+    """With those files in it that it refers to."""
+    text = (ROOT / "requirements" / name).read_text()
+    return re.sub(r"^-r (.*)\n", lambda found: _text(found[1]), text, flags=re.MULTILINE)
 
 
 def prepare(pair: Pair, python: str) -> Path:
