@@ -5,7 +5,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 _62_BITS = 2**62 - 1
 
@@ -41,9 +41,10 @@ def uuid7() -> uuid.UUID:
     return uuid.UUID(int=stamp >> 12 << 80 | 7 << 76 | (stamp & 0xFFF) << 64 | 2 << 62 | random & _62_BITS)
 
 
-def first_of(at: datetime) -> uuid.UUID:
+def first_of(at: datetime, later: timedelta = timedelta()) -> uuid.UUID:
     """The least id that can be given at that moment: ids of before are smaller, those of later are greater."""
-    milliseconds = max(int(at.timestamp() * 1000), 0)
+    # Added here: the sum may be no date any more, as of a year 9999 that means for ever.
+    milliseconds = max(int((at.timestamp() + later.total_seconds()) * 1000), 0)
     return uuid.UUID(int=min(milliseconds, (1 << 48) - 1) << 80)
 
 

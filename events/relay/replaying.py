@@ -37,9 +37,9 @@ class Past:
             rows = rows.filter(type__in=self.types)
         # By their ids too, which they are read in the order of: else all that is older would be passed each time.
         if self.since is not None:
-            rows = rows.filter(emitted_at__gte=self.since, pk__gte=first_of(self.since - _APART))
+            rows = rows.filter(emitted_at__gte=self.since, pk__gte=first_of(self.since, -_APART))
         if self.until is not None:
-            rows = rows.filter(emitted_at__lt=self.until, pk__lt=first_of(self.until + _APART))
+            rows = rows.filter(emitted_at__lt=self.until, pk__lt=first_of(self.until, _APART))
         return rows
 
     def dump(self) -> dict[str, Any]:

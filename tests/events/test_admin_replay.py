@@ -167,6 +167,12 @@ def test_count__nothing_fits__is_said(replayer: Client) -> None:
     assert not Action.objects.exists()
 
 
+@pytest.mark.usefixtures("items")
+def test_count__from_the_first_to_the_last_year_there_is(replayer: Client) -> None:
+    job = counted(replayer, since="0001-01-01T00:00", until="9999-12-31T23:59")
+    assert job.passed >= 3
+
+
 @pytest.mark.parametrize("data", [{}, {"types": ["no.type"]}, {"receiver": "nobody"}, {"since": "once"}])
 def test_count__what_makes_no_sense__is_said_and_nothing_begun(
     replayer: Client, data: dict[str, object]
