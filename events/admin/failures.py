@@ -23,6 +23,7 @@ from events.operations.jobs import NothingChosen, note, notes, story
 from events.operations.pausing import known_queues
 from events.registry import registry
 from events.relay.jobs import Chosen
+from events.texts import storable
 
 # Dead letters of one kind, and what was done with it, that its page lists.
 _LISTED = 100
@@ -69,7 +70,7 @@ class FailureAdmin(ReadOnlyAdmin):
 
     def group_view(self, request: HttpRequest) -> HttpResponse:
         self._assert_may(request)
-        receiver, fingerprint = request.GET.get("receiver", ""), request.GET.get("fingerprint", "")
+        receiver, fingerprint = (storable(request.GET.get(name, "")) for name in ("receiver", "fingerprint"))
         chosen = Chosen(receiver=receiver, fingerprint=fingerprint)
         [*found] = groups(DEFAULT_DB_ALIAS, chosen)
         context = {

@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from events.catalog import catalog
 from events.operations.pausing import known_queues
 from events.registry import registry
+from events.texts import storable
 
 
 class _Exactly(admin.SimpleListFilter):
@@ -18,7 +19,7 @@ class _Exactly(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()
-        return queryset if value is None else queryset.filter(**{str(self.parameter_name): value})
+        return queryset if value is None else queryset.filter(**{str(self.parameter_name): storable(value)})
 
 
 class ReceiverFilter(_Exactly):

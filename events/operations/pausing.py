@@ -53,6 +53,7 @@ def known_queues(using: str) -> set[str]:
 
 
 def is_receiver(using: str, name: str) -> bool:
+    name = storable(name)
     # One that another version of the code has: its deliveries wait here, or it is paused already.
     rows = Delivery.objects.using(using).filter(receiver=name)
     return (

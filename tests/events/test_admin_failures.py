@@ -114,6 +114,23 @@ def test_group__of_nothing__says_so(log_in: LogIn) -> None:
         assert "No dead letter is of this kind" in shown(client, address)
 
 
+def test_addresses__that_no_database_stores__find_nothing(log_in: LogIn) -> None:
+    client = log_in("view_eventrecord", "view_pausedreceiver", "pause_queue")
+    pages = {
+        "failure_group": ("receiver", "fingerprint"),
+        "failure_changelist": ("receiver", "queue", "type"),
+        "delivery_changelist": ("receiver", "queue", "q"),
+        "eventrecord_changelist": ("type", "q"),
+    }
+    for page, names in pages.items():
+        for name in names:
+            address = reverse(f"admin:offload_{page}")
+            assert client.get(address, {name: "a\0b"}, follow=True).status_code == 200, (page, name)
+    act = reverse("admin:offload_pausedreceiver_act")
+    said = client.post(act, {"act": "pause", "names": "a\0b"}, follow=True)
+    assert "No queue or receiver is called" in said.content.decode()
+
+
 def test_index__leads_there_for_those_who_may_look(log_in: LogIn, client: Client) -> None:
     assert FAILURES in shown(log_in(), reverse("admin:index"))
     other = Client()
