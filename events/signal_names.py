@@ -14,8 +14,6 @@ from django.db.models import signals as model
 from django.dispatch import Signal
 from django.test import signals as test
 
-MODEL_SIGNALS = (model.post_save, model.post_delete, model.m2m_changed)
-
 # Sent before the write, or wanted in place: what to use instead.
 _IN_PLACE = {
     model.pre_init: "post_save",

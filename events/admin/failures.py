@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from events.admin.asking import AskForm, ChosenForm
 from events.admin.base import ReadOnlyAdmin
-from events.admin.showing import badge, moment, page_of, receiver_name
+from events.admin.showing import moment, page_of, receiver_name
 from events.catalog import catalog
 from events.models import Delivery, Failure
 from events.operations.failures import MOST, Group, failures, groups
@@ -165,6 +165,5 @@ def _row(row: Delivery) -> dict[str, Any]:
         "row": row,
         "page": page_of(row),
         "event": page_of(row.event),
-        "state": badge(row.state),
         "finished": moment(row.finished_at),
     }
