@@ -107,6 +107,20 @@ def test_group__shows_its_sample_and_each_of_it(log_in: LogIn) -> None:
         assert reverse("admin:offload_eventrecord_change", args=[row.event_id]) in html
 
 
+def test_list__of_more_kinds_than_are_shown__promises_no_number(
+    log_in: LogIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = log_in("discard_delivery")
+    for fingerprint in ("e" * 16, "f" * 16):
+        dead(2, fingerprint)
+    assert "All 4" in shown(client, FAILURES)
+    for module in "events.operations.failures.MOST", "events.admin.failures.MOST":
+        monkeypatch.setattr(module, 1)
+    html = shown(client, FAILURES)
+    assert "All (at least 2)" in html
+    assert "All 2" not in html
+
+
 def test_group__of_nothing__says_so(log_in: LogIn) -> None:
     client = log_in()
     bury("1")
