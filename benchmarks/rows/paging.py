@@ -51,7 +51,6 @@ ROWS = (
             for name in PAGES
         ),
         subjects=("ours",),
-        usual=False,
         rounds=1,
     ),
 )
