@@ -40,7 +40,11 @@ class ActionAdmin(ReadOnlyAdmin):
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
         return [
-            path("<int:pk>/progress/", wrap(require_GET(self.progress_view)), name="offload_action_progress"),
+            path(
+                "<int:pk>/progress/",
+                self.reading(require_GET(self.progress_view)),
+                name="offload_action_progress",
+            ),
             path("<int:pk>/turn/", wrap(require_POST(self.turn_view)), name="offload_action_turn"),
             *super().get_urls(),
         ]
