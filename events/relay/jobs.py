@@ -146,7 +146,9 @@ def _act(using: str, job: Action, keys: list[int]) -> None:
 def _is_settled(using: str, job: Action, first: int) -> bool:
     """Whether the rest may follow the first: not as long as it runs, nor where it failed, which ends the job."""
     row = Delivery.objects.using(using).filter(pk=first).defer("failures").first()
-    if row is not None and (row.state == State.DEAD or row.tries):
+    # A careful one's try is counted before it runs: what runs, or is done, has not failed by that one.
+    begun = row is not None and row.careful and row.state in (State.RUNNING, State.DONE, State.SKIPPED)
+    if row is not None and (row.state == State.DEAD or row.tries > int(begun)):
         job.outcome = f"The first of them, delivery {row.pk}, failed again: {last_line(row.error)[:500]}"
         _end(job, Action.State.STOPPED)
         return False

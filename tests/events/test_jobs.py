@@ -172,6 +172,22 @@ def test_first_alone__it_fails_again__nothing_follows_until_somebody_says_so() -
     assert (job.state, job.count, drain()) == (Action.State.DONE, 3, Drained(done=2))
 
 
+def test_first_alone__a_careful_one__its_try_is_counted_before_it_runs_and_is_no_failure() -> None:
+    bury("1", "2", "3")
+    Delivery.objects.update(careful=True)
+    mend()
+    job = start("default", Chosen(receiver=FRAGILE), "redelivered", by="ann", first_alone=True)
+    step(job)
+    first = Delivery.objects.filter(pk=job.first)
+    first.update(state=State.RUNNING, tries=1)
+    assert step(job).state == Action.State.RUNNING
+    first.update(state=State.WAITING, tries=0)
+    assert drain() == Drained(done=1)
+    assert first.get().tries == 1
+    finish(job)
+    assert (job.state, job.count, job.outcome) == (Action.State.DONE, 3, "")
+
+
 def test_first_alone__of_one() -> None:
     bury("1")
     mend()
