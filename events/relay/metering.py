@@ -79,7 +79,10 @@ class Reader:
         yield from self._count(meter.settled_to, floor(meter.read_at - SETTLED), "settled_to", meter)
 
     def _count(self, at: datetime | None, until: datetime, mark: str, meter: Meter) -> Iterator[None]:
-        at = at or floor(meter.read_at - _BEGINNING)
+        if at is None:
+            # Written down, though there may be nothing to count yet: it begins here, whenever that is.
+            at = floor(meter.read_at - _BEGINNING)
+            self._note(**{mark: at})
         if at >= until:
             return
         found = _next(self._using, at)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from django.db import DatabaseError, connection
+from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -106,6 +107,17 @@ def test_committed_long_after_it_ended__is_counted_when_nobody_can_come_any_more
     Meter.objects.update(settled_to=old)
     read()
     assert (minutes()[old], ever()) == (5, 5)
+
+
+def test_meter_that_was_never_read__counts_once_more_from_its_first_reading_on() -> None:
+    ended(whole())
+    read()
+    # Later, as if it had been read then for the first time, so that two hours are over.
+    Meter.objects.update(settled_to=F("settled_to") - SETTLED)
+    late = whole(SETTLED)
+    ended(late, number=3)
+    read()
+    assert minutes()[late] == 3
 
 
 def test_dead_letter_that_is_redelivered__has_ended_even_so() -> None:
