@@ -9,8 +9,9 @@ from hashlib import blake2b
 _READ = 8_000
 
 # In this order: an address of mail or memory and a UUID hold numbers, which would be taken out of them.
+# Each is tried where its run of characters begins alone: an error may be one word of thousands of them.
 _VARIABLE = (
-    (re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"), "<address>"),
+    (re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+"), "<address>"),
     (re.compile(r"\b[0-9a-fA-F]{8}(?:-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}\b"), "<id>"),
     (re.compile(r"\b0x[0-9a-fA-F]+\b"), "<address>"),
     # Keys and digests: long, of hexadecimal digits, and some of them numbers.
@@ -18,7 +19,7 @@ _VARIABLE = (
     (re.compile(r"\d+(?:[.,:]\d+)*"), "<n>"),
 )
 # The marks under a line of code, which some versions of Python draw.
-_MARKS = re.compile(r"^\s*[~^]+\s*$\n?", re.MULTILINE)
+_MARKS = re.compile(r"^[^\S\n]*[~^]+[^\S\n]*$\n?", re.MULTILINE)
 
 
 def fingerprint(error: str) -> str:
