@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import F, QuerySet
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
@@ -24,7 +24,7 @@ from events.exceptions import UnknownReceiver
 from events.models import IS_DEAD, Action, Delivery, State
 from events.relay import replays
 from events.relay.letters import give_up, send_again
-from events.texts import last_line
+from events.texts import last_line, storable
 
 logger = logging.getLogger("events")
 
@@ -86,13 +86,28 @@ def work(using: str) -> bool:
         job = skipping_locked(due.order_by("next_at", "pk")).first()
         if job is None:
             return False
-        _step(using, job)
+        _tried(using, job)
         job.save(using=using)
     if job.state != Action.State.RUNNING:
         logger.info(
             "events.job id=%d state=%s count=%d outcome=%r", job.pk, job.state, job.count, job.outcome
         )
     return True
+
+
+def _tried(using: str, job: Action) -> None:
+    try:
+        with transaction.atomic(using=using):
+            _step(using, job)
+    except (OperationalError, InterfaceError):
+        # It passes by itself, as a rule: the same step again.
+        raise
+    except Exception as error:
+        # Tried again by every relay, it would fail for ever, and keep all other jobs from their turn.
+        logger.exception("events.job id=%d remedy='stopped: let it go on when that is put right'", job.pk)
+        job.refresh_from_db(using=using)
+        job.outcome = storable(f"It failed: {error!r}"[:500])
+        _end(job, Action.State.STOPPED)
 
 
 def _step(using: str, job: Action) -> None:

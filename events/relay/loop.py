@@ -119,6 +119,9 @@ class Relay:
         except Error as error:
             logger.warning("events.meter alias=%s error=%r remedy='again in some seconds'", using, error)
             connections[using].close()
+        except Exception:
+            # Such as figures that another version stored in another form.
+            logger.exception("events.meter alias=%s remedy='again in some seconds'", using)
 
     def _read_meter(self, using: str) -> None:
         if using not in self._reading:
@@ -137,7 +140,16 @@ class Relay:
                 raise
 
     def _work(self, using: str) -> None:
-        if time.monotonic() >= self._jobs_at.get(using, 0.0) and not jobs.work(using):
+        """A step of a job. Whatever becomes of it, deliveries don't wait for it."""
+        if time.monotonic() < self._jobs_at.get(using, 0.0):
+            return
+        try:
+            worked = jobs.work(using)
+        except Error as error:
+            logger.warning("events.job alias=%s error=%r remedy='again in a second'", using, error)
+            connections[using].close()
+            worked = False
+        if not worked:
             self._jobs_at[using] = time.monotonic() + _JOBS_EVERY
 
     def _leave(self) -> None:

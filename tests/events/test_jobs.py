@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 from django.core.management import CommandError
-from django.db import connection
+from django.db import OperationalError, connection
 from django.db.models.functions import Now
 from django.utils import timezone
 from pytest_django import Settings
@@ -18,11 +18,13 @@ from events.clock import after
 from events.models import Action, Delivery, EventRecord, State
 from events.operations.failures import groups
 from events.operations.jobs import NothingChosen, go_on, start, stop
+from events.relay import jobs
 from events.relay.jobs import Chosen, work
+from events.relay.loop import EVERY, Relay
 from events.testing import Drained, drain
 from tests.events.ageing import store
 from tests.events.conftest import Offloaded
-from tests.events.operating import FRAGILE, break_again, bury, mend, offload_fragile, run
+from tests.events.operating import FRAGILE, break_again, broker_away, bury, mend, offload_fragile, run
 from tests.events.plans import plans_of, reads_all
 from tests.events.queries import statements
 
@@ -259,6 +261,32 @@ def test_start__what_is_not_the_same__is_another_job() -> None:
     assert len({first, *others}) == 6
     stop("default", others[0].pk, by="ann")
     assert start("default", chosen, "redelivered", by="ann", rate=1) not in {first, *others}
+
+
+def test_step__fails__stops_its_job_and_says_why__the_others_have_their_turn() -> None:
+    dead(5)
+    broken = start("default", Chosen(receiver=RECEIVER), "redelivered", by="ann")
+    Action.objects.update(chosen={"of": "another version"}, next_at=after(-60))
+    job = start("default", Chosen(receiver=RECEIVER), "redelivered", by="bob")
+    assert work("default")
+    broken.refresh_from_db()
+    assert (broken.state, broken.count) == (Action.State.STOPPED, 0)
+    assert "It failed: KeyError('since')" in broken.outcome
+    assert finish(job) == 1
+    assert waiting() == 5
+
+
+@pytest.mark.django_db(transaction=True)
+def test_step__the_database_refuses__holds_up_no_round(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(using: str) -> bool:
+        raise OperationalError("deadlock detected")
+
+    monkeypatch.setattr(jobs, "work", refuse)
+    with broker_away():
+        assert Relay()._round() == EVERY
+    assert "events.job alias=default error=OperationalError('deadlock detected')" in caplog.text
 
 
 def test_start__nothing_fits__is_an_error() -> None:
