@@ -6,8 +6,9 @@ A project sets it up in each process that emits or works: in wsgi.py, and for a 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -19,6 +20,8 @@ except ImportError:
 else:
     IS_INSTALLED = True
     _propagator = TraceContextTextMapPropagator()
+
+logger = logging.getLogger("events")
 
 _HEADER = "traceparent"
 
@@ -55,8 +58,36 @@ def traceparent() -> str | None:
 def spanned(receiver: str, events: Sequence[Told]) -> Iterator[None]:
     """A span around a receiver's run: of one event, a child of the span that emitted it; of several, linked to each.
 
-    What the receiver raises is on it. Only where telemetry is on.
+    What the receiver raises is on it. Only where telemetry is on; what fails of it is logged, and the receiver runs.
     """
+    span: AbstractContextManager[None] = _span(receiver, events)
+    try:
+        span.__enter__()
+    except Exception:
+        logger.exception("events.telemetry receiver=%s", receiver)
+        span = nullcontext()
+    try:
+        yield
+    except BaseException as ending:
+        _end(span, receiver, ending)
+        raise
+    _end(span, receiver, None)
+
+
+def _end(span: AbstractContextManager[None], receiver: str, ending: BaseException | None) -> None:
+    try:
+        if ending is None:
+            span.__exit__(None, None, None)
+        else:
+            span.__exit__(type(ending), ending, ending.__traceback__)
+    except Exception as error:
+        if error is not ending:
+            # A project's own processors may raise. The receiver's effect has happened, or its own error counts.
+            logger.exception("events.telemetry receiver=%s", receiver)
+
+
+@contextmanager
+def _span(receiver: str, events: Sequence[Told]) -> Iterator[None]:
     tracer = trace.get_tracer("events")
     parents = [_extracted(event.traceparent) for event in events]
     links = [trace.Link(found) for parent in parents if (found := _span_context(parent)).is_valid]

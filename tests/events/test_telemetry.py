@@ -10,15 +10,15 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 from opentelemetry import trace
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from events import Backoff, Event, telemetry
 from events.envelope import decode
 from events.middleware import trace_context
-from events.models import EventRecord
-from events.testing import drain
+from events.models import Delivery, EventRecord, State
+from events.testing import Drained, drain
 from tests.events.conftest import Offloaded
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -125,6 +125,36 @@ def test_failure__is_on_the_span(offloaded: Offloaded, spans: InMemorySpanExport
     run = of(spans, "fail")
     assert run.status.status_code is trace.StatusCode.ERROR
     assert any(event.name == "exception" for event in run.events)
+
+
+class Failing(SpanProcessor):
+    """A project's own."""
+
+    def __init__(self, method: str) -> None:
+        setattr(self, method, self._fail)
+
+    def _fail(self, *args: Any, **kwargs: Any) -> None:
+        raise RuntimeError("no exporter")
+
+
+@pytest.mark.parametrize("method", ["on_start", "on_end"])
+@pytest.mark.parametrize("atomic", [True, False])
+def test_telemetry_that_fails__is_no_failure_of_the_receiver(
+    offloaded: Offloaded,
+    spans: InMemorySpanExporter,
+    caplog: pytest.LogCaptureFixture,
+    method: str,
+    atomic: bool,
+) -> None:
+    provider = trace.get_tracer_provider()
+    assert isinstance(provider, TracerProvider)
+    provider.add_span_processor(Failing(method))
+    offloaded(listen, asked, atomic=atomic)
+    offloaded(fail, asked, atomic=atomic, retry=Backoff(tries=1))
+    asked.send(sender=None)
+    assert drain() == Drained(done=1, dead=1)
+    assert "ValueError: no answer" in Delivery.objects.get(state=State.DEAD).error
+    assert "events.telemetry" in caplog.text
 
 
 def test_no_span_is_open__the_requests_header_is_carried(
