@@ -57,29 +57,27 @@ class KillSwitch(Unwatched):
         if not runs:
             return
         if self._probes:
-            recover(self._using, self._receiver)
-            self._probes = False
+            self._probes = not recover(self._using, self._receiver)
         self._note(failed=False, runs=runs)
 
     def failed(self, error: BaseException) -> None:
-        last = self._note(failed=True, runs=1)
+        last = [failed for _, failed in self._note(failed=True, runs=1)]
         share = settings.KILL_SWITCH_SHARE
         if self._probes or share is None or len(last) < settings.KILL_SWITCH_RUNS:
             return
-        failures = sum(failed for _, failed in last)
+        failures = sum(last)
         if failures > share * len(last):
             reason = f"{failures} of its last {len(last)} runs failed, the latest: {error!r:.300}"
             self.parked = park(self._using, self._receiver, reason)
 
-    def _note(self, *, failed: bool, runs: int) -> deque[tuple[float, bool]]:
+    def _note(self, *, failed: bool, runs: int) -> list[tuple[float, bool]]:
         now, most = time.monotonic(), settings.KILL_SWITCH_RUNS
         last = _last.get((self._receiver.name, self._using))
         if last is None or last.maxlen != most:
             last = _last[self._receiver.name, self._using] = deque(maxlen=most)
         last.extend([(now, failed)] * min(runs, most))
-        while last and now - last[0][0] > _OLD:
-            last.popleft()
-        return last
+        # A copy, made in one piece: in a pool of threads others add to it meanwhile.
+        return [run for run in list(last) if now - run[0] <= _OLD]
 
 
 def forget(receiver: Receiver, using: str) -> None:
@@ -101,29 +99,36 @@ def park(using: str, receiver: Receiver, reason: str) -> bool:
             ]
             if any(made):
                 _deed(using, "parked", receiver, reason).add(1)
-                receiver_parked.send(sender=None, using=using, receiver=receiver.name, reason=reason)
+                # Robust: the runs that are recorded already stand, whatever those fail that are told.
+                receiver_parked.send_robust(sender=None, using=using, receiver=receiver.name, reason=reason)
+        pauses.current(using, fresh=0)
     except Error as cause:
         # The runs stay counted: the next failure asks again.
         logger.warning("events.kill_switch receiver=%s error=%r", receiver.name, cause)
         return False
     forget(receiver, using)
-    pauses.current(using, fresh=0)
     if any(made):
         logger.error("events.kill_switch state=parked receiver=%s reason=%r", receiver.name, reason)
     return True
 
 
-def recover(using: str, receiver: Receiver) -> None:
-    """It goes on, unless a person has paused it since."""
-    with transaction.atomic(using=using):
-        parked = PausedReceiver.objects.using(using).filter(name__in=_names(receiver), probe_at__isnull=False)
-        gone, _ = parked.delete()
-        if gone:
-            _deed(using, "resumed", receiver, "a probe succeeded").add(1)
-            receiver_recovered.send(sender=None, using=using, receiver=receiver.name)
-    pauses.current(using, fresh=0)
+def recover(using: str, receiver: Receiver) -> bool:
+    """It goes on, unless a person has paused it since; False where the database is away: the next probe asks again."""
+    try:
+        with transaction.atomic(using=using):
+            rows = PausedReceiver.objects.using(using)
+            gone, _ = rows.filter(name__in=_names(receiver), probe_at__isnull=False).delete()
+            if gone:
+                _deed(using, "resumed", receiver, "a probe succeeded").add(1)
+                receiver_recovered.send_robust(sender=None, using=using, receiver=receiver.name)
+        pauses.current(using, fresh=0)
+    except Error as cause:
+        # The probe itself is done, and says so.
+        logger.warning("events.kill_switch receiver=%s error=%r", receiver.name, cause)
+        return False
     if gone:
         logger.warning("events.kill_switch state=recovered receiver=%s", receiver.name)
+    return True
 
 
 def _deed(using: str, what: str, receiver: Receiver, why: str) -> Deed:

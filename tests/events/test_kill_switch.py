@@ -288,6 +288,59 @@ def test_probe__that_succeeds__lets_all_go_on() -> None:
     assert tries() == RUNS
 
 
+def refuse_to_listen(**kwargs: Any) -> None:
+    raise ValueError("whoever is told fails")
+
+
+@pytest.mark.usefixtures("kind")
+def test_parked_and_recovered__whoever_is_told_fails__is_the_same() -> None:
+    receiver_parked.connect(refuse_to_listen)
+    receiver_recovered.connect(refuse_to_listen)
+    try:
+        emit(80)
+        assert work(due()) == Tally(retrying=RUNS, elsewhere=60)
+        mend()
+        probe_is_due()
+        assert work(due()) == Tally(done=1)
+        assert not PausedReceiver.objects.exists()
+    finally:
+        receiver_parked.disconnect(refuse_to_listen)
+        receiver_recovered.disconnect(refuse_to_listen)
+
+
+@pytest.mark.usefixtures("kind")
+def test_probe__that_succeeds__the_database_refuses_to_let_all_go_on__the_next_probe_asks_again() -> None:
+    emit(80)
+    work(due())
+    mend()
+
+    def refuse(execute: Any, sql: str, *rest: Any) -> Any:
+        if sql.startswith("DELETE") and "offload_paused_receiver" in sql:
+            raise DatabaseError("away")
+        return execute(sql, *rest)
+
+    probe_is_due()
+    messages = due()
+    with connection.execute_wrapper(refuse):
+        assert work(messages) == Tally(done=1)
+    assert PausedReceiver.objects.exists()
+    probe_is_due()
+    assert work(due()) == Tally(done=1)
+    assert not PausedReceiver.objects.exists()
+
+
+def test_runs__counted_while_other_threads_of_the_pool_count_theirs(offloaded: Offloaded) -> None:
+    offloaded(send_mail, mailed)
+    switch = kill_switch.KillSwitch(registry.get(NAME), "default")
+    switch.worked(RUNS)
+    last = kill_switch._last[NAME, "default"]
+    seen = switch._note(failed=False, runs=1)
+    for _ in seen:
+        # As another thread does, between any two steps of this one.
+        last.append((0.0, False))
+    assert len(seen) == RUNS
+
+
 def test_probe__nothing_is_due__it_stays_parked_and_is_probed_by_the_next_event(offloaded: Offloaded) -> None:
     offloaded(send_mail, mailed)
     park("default", registry.get(NAME), "a reason")
