@@ -13,6 +13,8 @@ from events.ids import uuid7
 from events.signing import sign, verify
 
 HEADER = "events"
+# Beside it, where the relay put a copy in the place of a message whose worker died: the broker's own mark is gone.
+RETURNED = "events_returned"
 # Events of one message, whatever a receiver's `batch`: more are nobody's of ours, and not even looked at.
 MOST_EVENTS = 10_000
 # Envelopes of the largest size that one message carries: a relay reads all messages in the broker, and a worker's

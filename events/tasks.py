@@ -17,7 +17,7 @@ from events.delivery.receiving import received
 from events.delivery.refusing import refuse
 from events.delivery.returning import return_message, return_redelivered
 from events.exceptions import Refused, UnknownReceiver
-from events.message import HEADER
+from events.message import HEADER, RETURNED
 from events.registry import Receiver, registry
 
 
@@ -73,7 +73,8 @@ def deliver(task: Any, *envelopes: str) -> dict[str, int]:
         refuse(DEFAULT_DB_ALIAS, str(error), receiver=task.name, message_id=request.id or "")
         # No result: its sender, who is nobody of ours, chose the id of that row.
         raise Ignore from error
-    if request.delivery_info.get("redelivered") and transport.gives_back_at_once():
+    is_returned = request.delivery_info.get("redelivered") or request.get(RETURNED)
+    if is_returned and transport.gives_back_at_once():
         return {"elsewhere": return_redelivered(message)}
     conclusion = task.conclusion(message.using)
     try:

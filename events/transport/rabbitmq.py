@@ -8,6 +8,8 @@ from typing import Any
 
 from kombu import Connection
 
+from events.message import RETURNED
+
 # What it answers: no such queue; no queue that a message could go to.
 _NOT_FOUND, _NO_ROUTE = 404, 312
 # A queue that nobody has.
@@ -39,8 +41,11 @@ def headers(connection: Connection, queue: str) -> list[dict[str, Any]]:
             if message is None:
                 break
             properties = dict(message.properties)
-            properties["application_headers"] = _written_by_us(properties.get("application_headers") or {})
-            found.append(properties["application_headers"])
+            headers = _written_by_us(properties.get("application_headers") or {})
+            if message.delivery_info["redelivered"]:
+                headers[RETURNED] = True
+            properties["application_headers"] = headers
+            found.append(headers)
             channel.basic_publish(
                 type(message)(message.body, **properties), exchange="", routing_key=queue, mandatory=True
             )

@@ -65,6 +65,22 @@ def test_message_of_a_worker_that_died__is_sent_anew_by_the_relay(
     )
 
 
+def test_message_of_a_worker_that_died__looked_at_since__is_sent_anew_all_the_same(
+    broker: RabbitBroker, start_worker: Start
+) -> None:
+    with laid_into("default"):
+        item = Item.objects.create(title="in dead hands")
+    with connect(5.0) as dying:
+        assert dying.default_channel.basic_get("default") is not None
+    wait_for(lambda: brokers.waiting(broker, "default") == 1, "it to be put back")
+    for _ in range(2):
+        assert len(transport.look("default").ids or ()) == 1
+    worker = start_worker()
+    delivery = Delivery.objects.filter(event__subject=f"shop.item/{item.pk}", queue="default")
+    wait_for(delivery.filter(state=State.DONE).exists, "its effect", log=worker.log)
+    assert delivery.get().attempt == 2
+
+
 def delete(broker: RabbitBroker, queue: str) -> None:
     broker.control("delete_queue", queue)
 
