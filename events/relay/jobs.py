@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, transaction
@@ -33,6 +33,7 @@ STEP = 500
 _REPLAYS = ("replayed", "counted")
 # Seconds until it is asked again what became of the first.
 _ASK_AGAIN = 1.0
+_MOMENT = timedelta(seconds=1)
 # As literal words, for a partial index: see events.models.
 IS_RUNNING = Exact(F("state"), RawSQL(f"'{Action.State.RUNNING}'", ()))  # noqa: S611 - our own words
 
@@ -132,7 +133,9 @@ def _replay(using: str, job: Action) -> None:
 def _work_off(using: str, job: Action) -> None:
     if job.first is not None and not _is_settled(using, job, job.first):
         return
-    rows = Chosen.load(job.chosen).rows(using).filter(pk__gt=job.cursor, pk__lte=job.last)
+    # A second more: one that died in the moment of asking is among those counted.
+    rows = Chosen.load(job.chosen).rows(using).filter(finished_at__lt=job.at + _MOMENT)
+    rows = rows.filter(pk__gt=job.cursor, pk__lte=job.last)
     keys = list(rows.order_by("pk").values_list("pk", flat=True)[: _size(job)])
     if keys:
         _act(using, job, keys)

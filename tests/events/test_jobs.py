@@ -133,6 +133,16 @@ def test_job__what_dies_again_is_not_tried_again_by_it() -> None:
     assert (job.count, drain()) == (2, Drained(retrying=1, dead=1))
 
 
+def test_job__what_dies_later_than_it_was_asked_for__takes_nobodys_place() -> None:
+    late, asked = dead(2), dead(3)
+    Delivery.objects.filter(pk__in=[row.pk for row in late]).update(state=State.WAITING, finished_at=None)
+    job = start("default", Chosen(receiver=RECEIVER), "redelivered", by="ann")
+    Delivery.objects.filter(state=State.WAITING).update(state=State.DEAD, finished_at=after(60))
+    finish(job)
+    assert (job.total, job.count) == (3, 3)
+    assert {row.pk for row in Delivery.objects.filter(state=State.WAITING)} == {row.pk for row in asked}
+
+
 def test_job__discards_with_its_reason() -> None:
     dead(3)
     job = start("default", Chosen(receiver=RECEIVER), "discarded", by="ann", why="closed")
