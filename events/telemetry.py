@@ -42,7 +42,13 @@ class Told(Protocol):
 
 
 def is_on() -> bool:
-    return IS_INSTALLED and not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+    if not IS_INSTALLED:
+        return False
+    try:
+        provider = trace.get_tracer_provider()
+    except Exception:  # noqa: BLE001 - OpenTelemetry loads what the environment names, and has logged why it can't
+        return False
+    return not isinstance(provider, trace.ProxyTracerProvider)
 
 
 def traceparent() -> str | None:

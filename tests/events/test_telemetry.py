@@ -177,6 +177,15 @@ def test_nobody_has_set_it_up__nothing_is_asked() -> None:
     assert telemetry.traceparent() is None
 
 
+def test_set_up_by_a_name_that_is_nobodys__emits_and_runs_without(
+    offloaded: Offloaded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_PYTHON_TRACER_PROVIDER", "nobodys")
+    offloaded(listen, asked)
+    asked.send(sender=None)
+    assert drain().done == 1
+
+
 def test_not_installed__all_goes_on(offloaded: Offloaded, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(telemetry, "IS_INSTALLED", False)
     offloaded(listen, asked)
