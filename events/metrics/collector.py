@@ -30,7 +30,9 @@ class Figures(Collector):
         yield _histogram(
             "events_wait_seconds", "From a delivery's emission to its start, first tries alone.", ever, "wait"
         )
-        yield _histogram("events_run_seconds", "From a delivery's start to its end.", ever, "run")
+        yield _histogram(
+            "events_run_seconds", "From a delivery's start to its end, of those that are done.", ever, "run"
+        )
         yield from _outboxes(found.outboxes)
         yield from _queues(found.outboxes)
         yield from _receivers(found.outboxes)

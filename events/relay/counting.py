@@ -13,7 +13,7 @@ from django.db import connections
 from django.db.models import Case, F, FloatField, Func, OuterRef, QuerySet, Subquery, When
 
 from events.histogram import BOUNDS, BUCKETS
-from events.models import FINISHED, Delivery, EventRecord, Minute
+from events.models import FINISHED, Delivery, EventRecord, Minute, State
 
 # Seconds a step may take: feeding waits for it.
 _TARGET = 0.05
@@ -158,10 +158,12 @@ def _fenced(using: str, start: datetime, end: datetime) -> tuple[str, tuple[Any,
     emitted = Subquery(EventRecord.objects.filter(pk=OuterRef("event_id")).values("emitted_at"))
     # Of one that failed before, the wait is mostly the retry's own.
     first_try = When(tries=0, then=Milliseconds(emitted, F("started_at")))
+    # What failed began with an earlier try, as a rule, and what was discarded days ago: that was no run.
+    done = When(state=State.DONE, then=Milliseconds(F("started_at"), F("finished_at")))
     rows = _between(Delivery.objects.using(using).filter(state__in=FINISHED), "finished_at", start, end)
     rows = rows.annotate(
         waited=Case(first_try, output_field=FloatField()),
-        ran=Milliseconds(F("started_at"), F("finished_at")),
+        ran=Case(done, output_field=FloatField()),
     ).values("receiver", "queue", "state", "tries", "waited", "ran")
     sql, params = rows.query.get_compiler(using).as_sql()
     limit = connection.ops.no_limit_value()

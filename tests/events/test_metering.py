@@ -18,9 +18,11 @@ from events.relay import metering, news
 from events.relay.counting import Counts, count
 from events.relay.loop import EVERY, Relay
 from events.relay.metering import KEPT, METER, MINUTE, SETTLED, Reader
+from events.testing import drain
 from tests.events.ageing import store
+from tests.events.conftest import Offloaded
 from tests.events.ending import RECEIVER, ended, read
-from tests.events.operating import broker_away
+from tests.events.operating import broker_away, bury, offload_fragile, run
 from tests.events.plans import plans_of, reads_all
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -107,6 +109,20 @@ def test_committed_long_after_it_ended__is_counted_when_nobody_can_come_any_more
     Meter.objects.update(settled_to=old)
     read()
     assert (minutes()[old], ever()) == (5, 5)
+
+
+def test_run__of_what_died_or_was_discarded__is_not_since_its_first_try(offloaded: Offloaded) -> None:
+    offload_fragile(offloaded)
+    (row, other) = bury("1", "2")
+    Delivery.objects.update(started_at=timezone.now() - timedelta(hours=4))
+    run("retry", row.pk)
+    drain()
+    run("discard", other.pk, "--why", "by hand")
+    at = whole()
+    Delivery.objects.update(finished_at=at)
+    read()
+    assert minutes(State.DEAD) == minutes(State.SKIPPED) == {at: 1}
+    assert not Minute.objects.filter(slowest_ms__gt=0).exists()
 
 
 def test_meter_that_was_never_read__counts_once_more_from_its_first_reading_on() -> None:
