@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from events import identity
 from events.histogram import BUCKETS, quantile
-from events.models import Delivery, Meter, Minute, Queue, State
+from events.models import Delivery, EventRecord, Meter, Minute, Queue, State
 from events.relay import metering, news
 from events.relay.counting import Counts, count
 from events.relay.loop import EVERY, Relay
@@ -22,7 +22,7 @@ from events.testing import drain
 from tests.events.ageing import store
 from tests.events.conftest import Offloaded
 from tests.events.ending import RECEIVER, ended, read
-from tests.events.operating import broker_away, bury, offload_fragile, run
+from tests.events.operating import broker_away, bury, mend, offload_fragile, run
 from tests.events.plans import plans_of, reads_all
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -123,6 +123,20 @@ def test_run__of_what_died_or_was_discarded__is_not_since_its_first_try(offloade
     read()
     assert minutes(State.DEAD) == minutes(State.SKIPPED) == {at: 1}
     assert not Minute.objects.filter(slowest_ms__gt=0).exists()
+
+
+def test_wait__of_what_was_sent_again_by_a_person__is_not_since_it_was_emitted(offloaded: Offloaded) -> None:
+    offload_fragile(offloaded)
+    (row,) = bury("1")
+    EventRecord.objects.update(emitted_at=timezone.now() - timedelta(days=3))
+    mend()
+    run("retry", row.pk)
+    drain()
+    at = whole()
+    Delivery.objects.update(finished_at=at)
+    read()
+    [done] = Minute.objects.filter(minute=at, state=State.DONE)
+    assert (done.count, sum(done.wait), done.wait_ms) == (1, 0, 0)
 
 
 def test_meter_that_was_never_read__counts_once_more_from_its_first_reading_on() -> None:
