@@ -25,6 +25,8 @@ logger = logging.getLogger("events")
 
 # Seconds between two close looks into a queue of a broker that is disturbed by them.
 _LOOK_CLOSELY = 2.0
+# Messages of a queue that may be moved to see whose they are: so many take a second.
+_MOST_MOVED = 1_000
 # When each queue was last looked into so, by this process.
 _looked: dict[tuple[str, str], float] = {}
 
@@ -104,6 +106,8 @@ def _serve(using: str, queue: str, done: Round) -> bool:
 def _is_sought(using: str, queue: str, depth: int) -> bool:
     """Whether it matters what is in it: something sent is due, or something waits that emitters' messages keep out."""
     now = time.monotonic()
+    if depth > _MOST_MOVED:
+        return False
     if now - _looked.get((using, queue), -_LOOK_CLOSELY) < _LOOK_CLOSELY:
         return False
     rows = Delivery.objects.using(using).filter(IS_UNFINISHED, queue=queue, next_at__lte=Now())
