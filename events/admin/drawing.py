@@ -73,6 +73,8 @@ class Line:
     end: Box
     live: Live = field(default_factory=Live)
     in_place: bool = False
+    # Beside it stands what it carries; else that is told to who points at it.
+    labelled: bool = True
 
     @property
     def path(self) -> str:
@@ -127,7 +129,7 @@ def draw(
         receiver.kind = "receiver" if route.queue else "in-place"
         source = of_source[_source(route)]
         lines[source.text, route.receiver] = Line(
-            start=source, end=receiver, in_place=not route.queue, live=Live(failing=live.failing)
+            start=source, end=receiver, in_place=not route.queue, live=live, labelled=False
         )
         if route.queue:
             lines[route.receiver, route.queue] = Line(start=receiver, end=of_queue[route.queue], live=live)

@@ -80,7 +80,10 @@ def test_lines__carry_pace_and_failures(looker: Client) -> None:
     html = shown(looker, NOW)
     assert "4.0/min · 50% failed" in html
     assert "4.0 a minute, 20 in the last hour, 50% of the tries failed" in html
-    assert 'class="events-line events-fails"' in html
+    # From the signal to the receiver and from there to its queue; once with words beside it.
+    assert html.count('class="events-line events-fails events-moves"') == 2
+    assert html.count("4.0 a minute, 20 in the last hour, 50% of the tries failed") == 2
+    assert html.count("4.0/min · 50% failed") == 1
 
 
 def test_line__of_what_has_never_ended__tells_that_it_fails(looker: Client) -> None:
@@ -114,8 +117,10 @@ def box_height() -> int:
 def test_drawing__each_receivers_line_goes_from_its_box_to_its_queues() -> None:
     live = {AUDIT: Live(per_minute="4/min")}
     drawing = draw(collect(), Workforce(workers=()), live, {}, {})
-    [line] = [line for line in drawing.lines if line.live.per_minute]
+    [line] = [line for line in drawing.lines if line.live.per_minute and line.labelled]
     assert (line.start.text, line.end.text) == (AUDIT, "audit")
+    # What goes to it says the same to who points at it.
+    assert {each.end.text for each in drawing.lines if each.live.per_minute} == {AUDIT, "audit"}
     assert line.path.startswith(f"M{line.start.x + line.start.width} {line.start.middle:g} ")
 
 
