@@ -10,6 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from events import pauses
 from events.databases import outbox_aliases
 from events.histogram import BOUNDS, added
 from events.models import Minute
@@ -36,6 +37,7 @@ class Figures(Collector):
         yield from _outboxes(found.outboxes)
         yield from _queues(found.outboxes)
         yield from _receivers(found.outboxes)
+        yield _held(found.outboxes)
 
 
 Ever = dict[str, list[Minute]]
@@ -162,6 +164,18 @@ def _receivers(outboxes: Sequence[Health]) -> Iterator[Metric]:
         [(k, r.retrying) for k, r in rows],
     )
     yield _gauge("events_dead_letters", "Dead letters.", labels, [(k, r.dead) for k, r in rows])
+
+
+def _held(outboxes: Sequence[Health]) -> Metric:
+    rows: list[tuple[list[str], float]] = []
+    for using in (each.using for each in outboxes):
+        found = pauses.current(using, fresh=0)
+        rows += [
+            ([using, name, "parked" if name in found.parked else "paused"], 1.0)
+            for name in sorted(found.receivers)
+        ]
+    text = "1 for each receiver that holds still: paused by a person, or parked by the kill switch."
+    return _gauge("events_receiver_held", text, ["database", "receiver", "how"], rows)
 
 
 def _gauge(

@@ -12,9 +12,10 @@ import pytest
 import yaml
 from django.contrib.auth.models import Permission, User
 from django.test import Client, override_settings
+from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
-from events.models import Delivery, Minute, State, Worker
+from events.models import Delivery, Minute, PausedReceiver, State, Worker
 from events.relay.metering import MINUTE
 from tests.events.ageing import store
 from tests.events.ending import counted
@@ -149,6 +150,7 @@ def named(text: str) -> set[str]:
 def test_dashboard_and_alerts__every_metric_they_name_is_there(client: Client) -> None:
     counted(number=5, receiver=RECEIVER)
     store(1, states=[State.WAITING], receivers={RECEIVER: "default"})
+    PausedReceiver.objects.create(name=RECEIVER, by="ann")
     dashboard = json.loads((DEPLOY / "grafana/dashboards/events.json").read_text())
     asked = {target["expr"] for panel in dashboard["panels"] for target in panel["targets"]}
     rules = yaml.safe_load((DEPLOY / "prometheus/alerts.yml").read_text())
@@ -183,3 +185,15 @@ def test_prometheus__scrapes_the_projects_own_address() -> None:
     for name in config["rule_files"]:
         assert (DEPLOY / "prometheus" / name).exists()
     assert MINUTE.total_seconds() >= 2 * int(config["global"]["scrape_interval"].removesuffix("s"))
+
+
+def test_receivers_that_hold_still__by_whom(client: Client) -> None:
+    PausedReceiver.objects.create(name="tests.paused", by="ann")
+    PausedReceiver.objects.create(name="tests.parked", by="kill switch", probe_at=timezone.now())
+    held = scraped(client)["events_receiver_held"]
+    assert {(each.labels["receiver"], each.labels["how"]) for each in held} == {
+        ("tests.paused", "paused"),
+        ("tests.parked", "parked"),
+    }
+    PausedReceiver.objects.all().delete()
+    assert "events_receiver_held" not in scraped(client)
