@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -83,6 +85,28 @@ class WorkerProcess(Process):
 
     def __init__(self, env: dict[str, str], log: Path, *options: str) -> None:
         super().__init__(env, log, "-m", "celery", "-A", "project", "worker", *options)
+
+
+def freeze(worker: WorkerProcess) -> None:
+    """With its pool. Not while it has SQLite's one lock: nobody could write until it goes on."""
+    while True:
+        worker.signal_all(signal.SIGSTOP)
+        if _others_may_write():
+            return
+        worker.signal_all(signal.SIGCONT)
+        time.sleep(0.05)
+
+
+def _others_may_write() -> bool:
+    if connection.vendor != "sqlite":
+        return True
+    path = str(connection.settings_dict["NAME"])
+    with closing(sqlite3.connect(path, timeout=0.5, isolation_level=None)) as other:
+        try:
+            other.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return False
+    return True
 
 
 Start = Callable[..., WorkerProcess]

@@ -13,7 +13,7 @@ from events import transport
 from events.models import Delivery, EventRecord, State
 from project.dev.broker import Broker
 from tests import brokers
-from tests.processes.conftest import ROOT, Start, wait_for
+from tests.processes.conftest import ROOT, Start, freeze, wait_for
 from tests.shop.models import Effect, Item
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -75,7 +75,7 @@ def test_worker_killed_with_messages_in_hand__another_takes_them(
 ) -> None:
     first = start_worker()
     # Frozen with its pool: it takes messages from the broker no more, or has them and never runs them.
-    first.signal_all(signal.SIGSTOP)
+    freeze(first)
     assert emit(process_env).returncode == 0
     first.kill()
     start_worker()
