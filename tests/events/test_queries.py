@@ -134,8 +134,10 @@ def test_slow_chunk__writes_how_long_each_ran_in_the_statement_that_checks(
     assert made == [
         "INSERT offload_delivery",
         "SELECT offload_event",
+        *BEGIN,
         *EFFECT * count,
         "UPDATE offload_delivery",
+        *END,
     ]
     rows = Delivery.objects.filter(message_id=message.id)
     assert len(rows) == count
