@@ -8,6 +8,9 @@ from django.db import DEFAULT_DB_ALIAS, connections
 
 from events import offload, pauses
 from events.relay.doubt import doubt
+from project.dev.broker import Broker
+from project.dev.rabbitmq import RabbitMQ
+from tests import brokers
 
 
 class Offloaded(Protocol):
@@ -19,6 +22,15 @@ def no_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a relay of this process learned of a broker that an earlier test took away."""
     monkeypatch.setattr(doubt, "_ask_at", None)
     monkeypatch.setattr(doubt, "wait", 0.0)
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_in_the_broker(request: pytest.FixtureRequest) -> None:
+    """Whoever asks for one finds no message of an earlier test: a relay would think it has no room for its own."""
+    found = request.getfixturevalue("broker") if "broker" in request.fixturenames else None
+    # Some tests make one of their own.
+    if isinstance(found, (Broker, RabbitMQ)):
+        brokers.empty(found)
 
 
 @pytest.fixture
