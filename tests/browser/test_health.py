@@ -64,6 +64,10 @@ def test_health__shows_what_the_workers_did(
     screenshot(page, f"health-{scheme}")
     assert faults(page) == []
     assert sticks_out(page) == 0
+    # Beside the admin's own column, too.
+    for width in (1200, 1050):
+        page.set_viewport_size({"width": width, "height": 1000})
+        assert sticks_out(page) == 0, width
 
 
 def test_health__refreshes_by_itself_until_it_is_paused(
