@@ -4,10 +4,13 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import pytest
+from django.contrib.auth.models import Permission, User
 from django.db import DEFAULT_DB_ALIAS, connections
+from django.test import Client
 
 from events import offload, pauses
 from events.relay.doubt import doubt
+from events.testing import drain
 from project.dev.broker import Broker
 from project.dev.rabbitmq import RabbitMQ
 from tests import brokers
@@ -45,6 +48,25 @@ def offloaded() -> Iterator[Offloaded]:
     yield decorate
     for function in functions:
         offload.disconnect(function)
+
+
+LogIn = Callable[..., Client]
+
+
+@pytest.fixture
+def log_in(client: Client) -> LogIn:
+    """`log_in("view_queue", …)`: the client of a member of staff who may do that and nothing else."""
+
+    def as_one_who_may(*codenames: str) -> Client:
+        user = User.objects.create_user("ann", is_staff=True)
+        user.user_permissions.set(
+            Permission.objects.filter(content_type__app_label="offload", codename__in=codenames)
+        )
+        client.force_login(user)
+        drain()
+        return client
+
+    return as_one_who_may
 
 
 @pytest.fixture

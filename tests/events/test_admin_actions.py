@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
 from events import pauses
 from events.models import Delivery, Queue, State
 from events.testing import Drained, drain
-from tests.events.conftest import Offloaded
+from tests.events.conftest import LogIn, Offloaded
 from tests.events.operating import bury, mend, offload_fragile
 from tests.shop.models import Item
 
@@ -22,7 +23,6 @@ pytestmark = pytest.mark.django_db
 
 DELIVERIES = reverse("admin:offload_delivery_changelist")
 QUEUES = reverse("admin:offload_queue_changelist")
-LogIn = Callable[..., Client]
 
 
 @pytest.fixture(autouse=True)
@@ -34,18 +34,8 @@ def receivers(offloaded: Offloaded) -> Iterator[None]:
 
 
 @pytest.fixture
-def log_in(client: Client) -> LogIn:
-    def as_one_who_may(*codenames: str) -> Client:
-        user = User.objects.create_user("ann", is_staff=True)
-        names = ["view_delivery", "view_queue", *codenames]
-        user.user_permissions.set(
-            Permission.objects.filter(content_type__app_label="offload", codename__in=names)
-        )
-        client.force_login(user)
-        drain()
-        return client
-
-    return as_one_who_may
+def log_in(log_in: LogIn) -> LogIn:
+    return partial(log_in, "view_delivery", "view_queue")
 
 
 def act(client: Client, action: str, *keys: Any, address: str = DELIVERIES, **more: str) -> str:

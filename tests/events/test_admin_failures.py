@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -17,7 +18,7 @@ from events.operations.jobs import note, start
 from events.relay.jobs import Chosen, work
 from events.testing import Drained, drain
 from tests.events.ageing import store_many
-from tests.events.conftest import Offloaded
+from tests.events.conftest import LogIn, Offloaded
 from tests.events.operating import FRAGILE, bury, mend, offload_fragile
 from tests.events.plans import plans_of, reads_all
 from tests.events.queries import statements
@@ -30,7 +31,6 @@ ACT = reverse("admin:offload_failure_act")
 NOTE = reverse("admin:offload_failure_note")
 SCRIPT = "<script>alert('x')</script>"
 KIND = {"one_kind": "1", "receiver": FRAGILE}
-LogIn = Callable[..., Client]
 
 
 @pytest.fixture(autouse=True)
@@ -41,18 +41,8 @@ def receivers(offloaded: Offloaded) -> Iterator[None]:
 
 
 @pytest.fixture
-def log_in(client: Client) -> LogIn:
-    def as_one_who_may(*codenames: str) -> Client:
-        user = User.objects.create_user("ann", is_staff=True)
-        names = ["view_delivery", "view_action", *codenames]
-        user.user_permissions.set(
-            Permission.objects.filter(content_type__app_label="offload", codename__in=names)
-        )
-        client.force_login(user)
-        drain()
-        return client
-
-    return as_one_who_may
+def log_in(log_in: LogIn) -> LogIn:
+    return partial(log_in, "view_delivery", "view_action")
 
 
 def shown(client: Client, address: str) -> str:

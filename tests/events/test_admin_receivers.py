@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -14,7 +14,7 @@ from events.delivery.kill_switch import park
 from events.models import Action, PausedReceiver, Queue
 from events.registry import registry
 from events.testing import Drained, drain
-from tests.events.conftest import Offloaded
+from tests.events.conftest import LogIn, Offloaded
 from tests.events.operating import FRAGILE, bury, mend, offload_fragile, strained
 from tests.events.queries import statements
 
@@ -24,7 +24,6 @@ RECEIVERS = reverse("admin:offload_pausedreceiver_changelist")
 ACT = reverse("admin:offload_pausedreceiver_act")
 QUEUES = reverse("admin:offload_queue_changelist")
 SCRIPT = "<script>alert('x')</script>"
-LogIn = Callable[..., Client]
 
 
 @pytest.fixture(autouse=True)
@@ -32,20 +31,6 @@ def receivers(offloaded: Offloaded) -> Iterator[None]:
     offload_fragile(offloaded)
     yield
     pauses._known.clear()
-
-
-@pytest.fixture
-def log_in(client: Client) -> LogIn:
-    def as_one_who_may(*codenames: str) -> Client:
-        user = User.objects.create_user("ann", is_staff=True)
-        user.user_permissions.set(
-            Permission.objects.filter(content_type__app_label="offload", codename__in=codenames)
-        )
-        client.force_login(user)
-        drain()
-        return client
-
-    return as_one_who_may
 
 
 def shown(client: Client) -> str:

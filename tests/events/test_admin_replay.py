@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -22,7 +22,7 @@ from events.relay.jobs import work
 from events.relay.replaying import Past, Replayed
 from events.relay.replays import Order
 from events.testing import Drained, drain
-from tests.events.conftest import Offloaded
+from tests.events.conftest import LogIn, Offloaded
 from tests.events.operating import offload_fragile
 from tests.events.queries import statements
 from tests.shop.models import Effect, Item
@@ -34,7 +34,6 @@ EVENTS = reverse("admin:offload_eventrecord_changelist")
 RECORD = "tests.shop.receivers.record_save"
 NEW = "tests.events.test_admin_replay.latecomer"
 MAIL = "tests.shop.receivers.mail_save"
-LogIn = Callable[..., Client]
 
 
 def latecomer(sender: Any, instance: Item, **kwargs: Any) -> None:
@@ -48,20 +47,6 @@ def one_database(settings: Settings, offloaded: Offloaded) -> Iterator[None]:
     offload_fragile(offloaded)
     yield
     pauses._known.clear()
-
-
-@pytest.fixture
-def log_in(client: Client) -> LogIn:
-    def as_one_who_may(*codenames: str) -> Client:
-        user = User.objects.create_user("ann", is_staff=True)
-        user.user_permissions.set(
-            Permission.objects.filter(content_type__app_label="offload", codename__in=codenames)
-        )
-        client.force_login(user)
-        drain()
-        return client
-
-    return as_one_who_may
 
 
 @pytest.fixture
