@@ -47,7 +47,11 @@ def fill(deliveries: int) -> None:
     id = "printf('%032x', n)" if sqlite else "lpad(to_hex(n), 32, '0')::uuid"
     # The oldest an hour ago, the latest now.
     ago = f"3600.0 * ({events} - n) / {events}"
-    at = f"datetime('now', '-' || {ago} || ' seconds')" if sqlite else f"now() - {ago} * interval '1 second'"
+    at = (
+        f"datetime('now', printf('-%.3f seconds', {ago}))"
+        if sqlite
+        else f"now() - {ago} * interval '1 second'"
+    )
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO offload_event (id, type, subject, correlation_id, receivers, published, envelope, emitted_at) "  # noqa: S608 - our own words
