@@ -5,23 +5,18 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-from project.dev.ports import LOOPBACK, free_port, is_taken
+from project.dev.own_server import OwnServer
+from project.dev.ports import LOOPBACK
 from project.dev.serving import run_beside
 
-ANSWER_WITHIN = 60.0  # seconds from start to the first greeting; a first start makes its tables
-STOP_WITHIN = 30.0  # seconds from SIGTERM to SIGKILL
 PROGRAMS = ("mariadb-install-db", "mariadbd")
 # Debian has the server where only root's PATH leads.
 SEARCH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
@@ -34,12 +29,13 @@ class MariaDBError(Exception):
 
 
 @dataclass(slots=True)
-class MariaDB:
-    """A server in a directory that goes with it. `kill` and `start` again find every committed row."""
+class MariaDB(OwnServer):
+    """`kill` and `start` again find every committed row."""
 
-    port: int = field(default_factory=free_port)
-    directory: Path | None = None
-    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    NAME = "MariaDB"
+    ERROR = MariaDBError
+    ANSWER_WITHIN = 60.0  # a first start makes its tables
+    STOP_WITHIN = 30.0
 
     @property
     def url(self) -> str:
@@ -48,34 +44,6 @@ class MariaDB:
     @property
     def environment(self) -> dict[str, str]:
         return {"DATABASE_URL": self.url}
-
-    @property
-    def pid(self) -> int:
-        if self.process is None:
-            raise MariaDBError("MariaDB is not running.")
-        return self.process.pid
-
-    def start(self) -> None:
-        """Returns when it answers."""
-        if is_taken(self.port):
-            raise MariaDBError(f"MariaDB did not start: port {self.port} is taken.")
-        if self.directory is None:
-            self.directory = _install()
-        with (self.directory / "server.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [_program("mariadbd"), *_options(self.directory, self.port)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # Ctrl-C is for us: the database goes last, when its clients have left
-            )
-        deadline = time.monotonic() + ANSWER_WITHIN
-        while not self.answers():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                last = (self.directory / "server.log").read_text("utf-8", "replace")[-2000:]
-                self.stop()
-                raise MariaDBError(f"MariaDB did not start; its log ends with:\n{last}")
-            time.sleep(0.05)
 
     def answers(self) -> bool:
         """Greets whoever connects; while it starts, or is stopped by a signal, it doesn't."""
@@ -86,43 +54,21 @@ class MariaDB:
             return False
 
     def kill(self) -> None:
-        """Like a server that loses power."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
 
-    def stop(self) -> None:
-        if self.process is None or self.process.poll() is not None:
-            return
-        self.process.send_signal(signal.SIGCONT)  # a stopped process would not hear the next one
-        self.process.terminate()
-        try:
-            self.process.wait(STOP_WITHIN)
-        except subprocess.TimeoutExpired:
-            self.kill()
-
-    def restart(self) -> None:
-        self.stop()
-        self.start()
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self._remove()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-        self._remove()
-
-    def _remove(self) -> None:
-        if self.directory is not None:
-            shutil.rmtree(self.directory, ignore_errors=True)
-            self.directory = None
+    def _begin(self) -> subprocess.Popen[bytes]:
+        if self.directory is None:
+            self.directory = _install()
+        with (self.directory / "server.log").open("ab") as log:
+            return subprocess.Popen(
+                [_program("mariadbd"), *_options(self.directory, self.port)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is for us: the database goes last, when its clients have left
+            )
 
 
 def is_installed() -> bool:

@@ -9,21 +9,18 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from kombu import Connection
 from kombu.exceptions import OperationalError
 
-from project.dev.ports import LOOPBACK, free_port, is_taken
+from project.dev.own_server import OwnServer
+from project.dev.ports import LOOPBACK, free_port
 from project.dev.serving import run_beside
 
-ANSWER_WITHIN = 120.0  # seconds from start to the first greeting; Erlang takes long on a busy machine
-STOP_WITHIN = 60.0  # seconds from SIGTERM to SIGKILL
 # Debian has the scripts of the server itself here; what it puts on PATH takes its own account's directories.
 SEARCH = os.pathsep.join(
     ["/usr/lib/rabbitmq/bin", os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"]
@@ -38,15 +35,17 @@ class RabbitMQError(Exception):
 
 
 @dataclass(slots=True)
-class RabbitMQ:
-    """A node in a directory that goes with it. `kill` and `start` again find what it confirmed: see `write_names`."""
+class RabbitMQ(OwnServer):
+    """A node; `kill` and `start` again find what it confirmed: see `write_names`."""
 
-    port: int = field(default_factory=free_port)
+    NAME = "RabbitMQ"
+    ERROR = RabbitMQError
+    ANSWER_WITHIN = 120.0  # Erlang takes long on a busy machine
+    STOP_WITHIN = 60.0
+
     # Nodes find each other through a program of Erlang's: theirs and ours must not meet.
     epmd_port: int = field(default_factory=free_port)
     dist_port: int = field(default_factory=free_port)
-    directory: Path | None = None
-    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
     epmd: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
@@ -56,30 +55,6 @@ class RabbitMQ:
     @property
     def environment(self) -> dict[str, str]:
         return {"BROKER_URL": self.url}
-
-    @property
-    def pid(self) -> int:
-        if self.process is None:
-            raise RabbitMQError("RabbitMQ is not running.")
-        return self.process.pid
-
-    def start(self) -> None:
-        """Returns when it answers."""
-        if is_taken(self.port):
-            raise RabbitMQError(f"RabbitMQ did not start: port {self.port} is taken.")
-        server, epmd = (_program(name) for name in PROGRAMS)
-        if self.directory is None:
-            self.directory = _make_directory(self.port)
-        if self.epmd is None:
-            self.epmd = self._launch([epmd, "-address", LOOPBACK, "-port", str(self.epmd_port)])
-        self.process = self._launch([server])
-        deadline = time.monotonic() + ANSWER_WITHIN
-        while not self.answers():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                last = (self.directory / "server.log").read_text("utf-8", "replace")[-2000:]
-                self.stop()
-                raise RabbitMQError(f"RabbitMQ did not start; its log ends with:\n{last}")
-            time.sleep(0.1)
 
     def answers(self) -> bool:
         try:
@@ -97,19 +72,13 @@ class RabbitMQ:
         self.control("eval", "[dets:sync(Table) || Table <- dets:all()].")
 
     def kill(self) -> None:
-        """Like a node that loses power."""
         if self.process is not None:
             # It has a session of its own, and Erlang's helpers are in it.
             _kill_session(self.process)
 
     def stop(self) -> None:
-        if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(signal.SIGCONT)  # a stopped process would not hear the next one
-            self.process.terminate()
-            try:
-                self.process.wait(STOP_WITHIN)
-            except subprocess.TimeoutExpired:
-                self.kill()
+        # Not super(): a class with slots is not the one its methods were written in.
+        OwnServer.stop(self)
         if self.epmd is not None:
             # Last: while a node lives, it is registered there.
             self.epmd.terminate()
@@ -132,27 +101,16 @@ class RabbitMQ:
             raise RabbitMQError(f"rabbitmqctl {' '.join(arguments)} failed:\n{done.stderr or done.stdout}")
         return done.stdout
 
-    def restart(self) -> None:
-        self.stop()
-        self.start()
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            self._remove()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-        self._remove()
+    def _begin(self) -> subprocess.Popen[bytes]:
+        server, epmd = (_program(name) for name in PROGRAMS)
+        if self.directory is None:
+            self.directory = _make_directory(self.port)
+        if self.epmd is None:
+            self.epmd = self._launch([epmd, "-address", LOOPBACK, "-port", str(self.epmd_port)])
+        return self._launch([server])
 
     def _launch(self, command: list[str]) -> subprocess.Popen[bytes]:
-        assert self.directory is not None  # noqa: S101 -- made by start()
+        assert self.directory is not None  # noqa: S101 -- made by _begin()
         with (self.directory / "server.log").open("ab") as log:
             return subprocess.Popen(
                 command,
@@ -164,11 +122,6 @@ class RabbitMQ:
                 start_new_session=True,  # Ctrl-C is for us: the broker goes last, when its clients have left
                 **_as_owner(),
             )
-
-    def _remove(self) -> None:
-        if self.directory is not None:
-            shutil.rmtree(self.directory, ignore_errors=True)
-            self.directory = None
 
 
 def is_installed() -> bool:
