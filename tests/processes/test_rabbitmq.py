@@ -160,6 +160,8 @@ def test_worker__whose_queue_is_deleted_under_it__takes_messages_again(
     broker: RabbitBroker, start_worker: Start
 ) -> None:
     worker = start_worker()
+    # It beats before it takes messages: RabbitMQ tells of the deletion whom it knows as a consumer.
+    wait_for(lambda: counted(broker, "consumers").get("default"), "a consumer", log=worker.log)
     delete(broker, "default")
     Item.objects.create(title="afterwards")
     done = Delivery.objects.filter(state=State.DONE)
@@ -211,9 +213,9 @@ def test_node_without_memory__keeps_the_breaker_open_until_it_has_some(full: Rab
     wait_for(publishes, "a publish")
 
 
-def counted(broker: RabbitBroker) -> dict[str, int]:
-    """Queue → its messages."""
-    lines = broker.control("list_queues", "name", "messages").splitlines()[1:]
+def counted(broker: RabbitBroker, what: str = "messages") -> dict[str, int]:
+    """Queue → its messages, or consumers."""
+    lines = broker.control("list_queues", "name", what).splitlines()[1:]
     return {name: int(number) for name, number in (line.split("\t") for line in lines)}
 
 
