@@ -8,6 +8,7 @@ from django.core.management.base import CommandError
 from events.conf import settings
 from events.deeds import Deed
 from events.management.console import Console, plural
+from events.management.stopping import between_steps
 from events.management.subcommands.base import (
     Subcommand,
     add_database,
@@ -51,13 +52,15 @@ class Prune(Subcommand):
         total = Pruned()
         would = "would be deleted" if dry_run else "deleted"
         try:
-            for alias in aliases(database):
-                deed = _deed(alias, age, options)
-                for some in prune(alias, age, dry_run=dry_run):
-                    total += some
-                    # Not with them, but right after: each slice is a transaction of the relay's own.
-                    deed.add(0 if dry_run else some.events)
-                    console.progress(f"{total.examined:,} rows examined; {_summary(total)} {would}")
+            with between_steps() as stop_if_asked:
+                for alias in aliases(database):
+                    deed = _deed(alias, age, options)
+                    for some in prune(alias, age, dry_run=dry_run):
+                        total += some
+                        # Not with them, but right after: each slice is a transaction of the relay's own.
+                        deed.add(0 if dry_run else some.events)
+                        console.progress(f"{total.examined:,} rows examined; {_summary(total)} {would}")
+                        stop_if_asked()
         except KeyboardInterrupt:
             console.end_progress()
             console.warn(f"So far: {_summary(total)} {would}.")
