@@ -57,4 +57,5 @@ def saying(words: str, name: str, others: str) -> dict[str, Any]:
     """`LOGGING` in which the logger of that name says nothing but these words, and others only what is wrong."""
     only = {"()": "django.utils.log.CallbackFilter", "callback": lambda record: words in record.getMessage()}
     loggers = {others: {"level": "WARNING"}, name: {"level": "INFO", "filters": ["only"]}}
-    return LOGGING | {"filters": {"only": only}, "loggers": LOGGING["loggers"] | loggers}
+    filters = LOGGING["filters"] | {"only": only}
+    return LOGGING | {"filters": filters, "loggers": LOGGING["loggers"] | loggers}
