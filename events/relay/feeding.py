@@ -24,6 +24,8 @@ from events.timing import limits
 
 # Events in a message of a receiver that this process hasn't imported.
 _BATCH = 100
+# Messages marked as sent in one transaction.
+_TOGETHER = 4
 # Envelopes read in one statement, none of them larger than what a message carries.
 _AT_ONCE = 100
 
@@ -47,15 +49,8 @@ def feed(
     sent = _probe(using, queue, receivers, publish) if room > 0 else 0
     # Asked for once: what becomes due meanwhile is the next round's.
     turn = _waiting_receivers(using, queue, receivers) if room > 0 else []
-    while turn:
-        for receiver in list(turn):
-            if sent >= room or not is_ours():
-                return sent
-            messages = _send_some(using, queue, receiver, room - sent, publish)
-            if not messages:
-                # Nothing of it is due any more, or somebody else has locked all that is.
-                turn.remove(receiver)
-            sent += messages
+    while turn and sent < room and is_ours():
+        sent += _send_some(using, queue, turn, room - sent, publish)
     return sent
 
 
@@ -94,23 +89,26 @@ def _waiting(using: str, queue: str) -> QuerySet[Delivery]:
     return Delivery.objects.using(using).filter(IS_WAITING, queue=queue)
 
 
-def _send_some(using: str, queue: str, receiver: str, room: int, publish: Publish) -> int:
-    """One message of many, or, where its oldest are careful ones, a few messages of one."""
+def _send_some(using: str, queue: str, turn: list[str], room: int, publish: Publish) -> int:
+    """A message of each of the next few receivers, or, where its oldest are careful ones, a few of one event each.
+
+    One transaction: each is a wait for whoever writes on SQLite. Whoever has nothing due any more, or nothing that
+    somebody else has not locked, leaves `turn`; how many messages.
+    """
+    messages: list[tuple[str, list[_Taken]]] = []
     with transaction.atomic(using=using):
-        rows = _taken(using, queue, receiver)
-        if not rows:
-            return 0
-        if rows[0].careful:
-            rows = [row for row in rows if row.careful][:room]
-            groups = [[row] for row in rows]
-        else:
-            rows = [row for row in rows if not row.careful]
-            groups = [rows]
-        _mark_sent(using, rows)
+        for receiver in turn[:_TOGETHER]:
+            if len(messages) >= room:
+                break
+            turn.remove(receiver)
+            if rows := _taken(using, queue, receiver):
+                messages += [(receiver, group) for group in _groups(rows, room - len(messages))]
+                turn.append(receiver)
+        _mark_sent(using, [row for _, group in messages for row in group])
     crashpoint("relay.marked_sent")
-    publish([_message(using, queue, receiver, group) for group in groups])
+    publish([_message(using, queue, receiver, group) for receiver, group in messages])
     crashpoint("relay.published")
-    return len(groups)
+    return len(messages)
 
 
 class _Taken(NamedTuple):
@@ -118,6 +116,12 @@ class _Taken(NamedTuple):
     event_id: UUID
     attempt: int
     careful: bool
+
+
+def _groups(rows: list[_Taken], room: int) -> list[list[_Taken]]:
+    if rows[0].careful:
+        return [[row] for row in rows if row.careful][:room]
+    return [[row for row in rows if not row.careful]]
 
 
 def _taken(using: str, queue: str, receiver: str) -> list[_Taken]:

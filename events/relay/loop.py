@@ -15,6 +15,7 @@ from events.forking import not_forking_relay
 from events.relay import behind, jobs, lease, metering
 from events.relay.metering import Reader
 from events.relay.news import note_broker
+from events.relay.pacing import Pacing
 from events.relay.pruning import Pruned, prune
 from events.relay.rounds import Round, turn
 
@@ -22,9 +23,8 @@ logger = logging.getLogger("events")
 
 # Seconds between rounds: the latency of what the fast path left.
 EVERY = 0.25
-# The same, while a backlog drains: its worker should not wait for its next message. A window is 8 messages at least,
-# so at a hundred deliveries each this is 16,000 a second.
-_WHILE_IT_MOVES = 0.05
+# While a backlog drains: whoever waits for a lock of ours has time to get it.
+_SOONEST = 0.005
 _AFTER_ERROR = 1.0
 _TELL_EVERY = 60.0
 # Seconds between two looks for a job, while none is due.
@@ -41,6 +41,7 @@ class Relay:
 
     def __init__(self, every: float = EVERY) -> None:
         self.every = every
+        self._pacing = Pacing(longest=every)
         self._stopping = threading.Event()
         self._started = time.monotonic()
         self._tell_at = self._started + _TELL_EVERY
@@ -75,7 +76,7 @@ class Relay:
         for using in outbox_aliases():
             try:
                 done = turn(using)
-                pause = min(pause, self._pause_after(done))
+                pause = min(pause, self._pause_after(using, done))
                 self._prune(using)
                 self._tell(using, done)
                 self._work(using)
@@ -93,10 +94,12 @@ class Relay:
                 failed = True
         return _AFTER_ERROR if failed else pause
 
-    def _pause_after(self, done: Round) -> float:
-        if done.more:
+    def _pause_after(self, using: str, done: Round) -> float:
+        due = [self._pacing.due(using, queue, fed) for queue, fed in done.fed.items()]
+        if done.more and not (done.fed and all(fed.is_full for fed in done.fed.values())):
+            # Somebody may wait for what is behind it.
             return 0.0
-        return _WHILE_IT_MOVES if done.moves else self.every
+        return max(_SOONEST, min(due) - time.monotonic()) if due else self.every
 
     def _prune(self, using: str) -> None:
         if using not in self._pruning:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from django.db import Error
@@ -19,6 +19,7 @@ from events.relay.doubt import doubt
 from events.relay.feeding import feed
 from events.relay.looking import examine
 from events.relay.materialising import batch, materialise
+from events.relay.pacing import Fed
 from events.relay.workers import Workforce, bury_the_dead
 
 logger = logging.getLogger("events")
@@ -41,8 +42,8 @@ class Round:
     messages: int = 0
     # More events are due than it examined.
     more: bool = False
-    # A queue had room, and took no more than that: it moves, and more waits.
-    moves: bool = False
+    # Queue → what became of its window.
+    fed: dict[str, Fed] = field(default_factory=dict, compare=False)
     # What the broker said instead of an answer; None where none was asked.
     broker_error: str | None = field(default=None, compare=False)
 
@@ -99,8 +100,11 @@ def _serve(using: str, queue: str, done: Round) -> bool:
     if look.ids is not None:
         done.lost += examine(using, queue, look.ids, workforce.held())
     # Its own messages alone: emitters that keep the queue filled must not keep the backlog waiting.
-    room = workforce.window(queue) - look.relayed
-    return not doubt.allows() or _feed(held, room, workforce.receivers(queue), done)
+    if not doubt.allows():
+        return True
+    window = workforce.window(queue)
+    seen = Fed(window=window, room=window - look.relayed, sent=0)
+    return _feed(held, seen, workforce.receivers(queue), done)
 
 
 def _is_sought(using: str, queue: str, depth: int) -> bool:
@@ -120,9 +124,9 @@ def _is_sought(using: str, queue: str, depth: int) -> bool:
     return sought
 
 
-def _feed(held: lease.Lease, room: int, receivers: frozenset[str], done: Round) -> bool:
+def _feed(held: lease.Lease, seen: Fed, receivers: frozenset[str], done: Round) -> bool:
     try:
-        sent = feed(held.using, held.name, room, receivers, is_ours=held.is_ours)
+        sent = feed(held.using, held.name, seen.room, receivers, is_ours=held.is_ours)
     except Error:
         raise
     except Exception as error:  # noqa: BLE001 - each broker's client has errors of its own
@@ -133,5 +137,5 @@ def _feed(held: lease.Lease, room: int, receivers: frozenset[str], done: Round) 
     if sent:
         doubt.worked()
     done.messages += sent
-    done.moves |= 0 < room <= sent
+    done.fed[held.name] = replace(seen, sent=sent)
     return True

@@ -17,7 +17,7 @@ from events.fast_path import fast_path
 from events.message import Message
 from events.models import Delivery, EventRecord, Queue, State, Worker
 from events.registry import registry
-from events.relay import lease
+from events.relay import feeding, lease
 from events.relay.feeding import feed
 from events.relay.materialising import materialise
 from events.relay.rounds import turn
@@ -135,8 +135,9 @@ def test_lease_that_ends_in_the_middle_of_a_round__the_rest_is_left_to_whoever_h
     materialise("default", frozenset())
     assert lease.take("default", "audit")
     ours = lease.Lease("default", "audit")
-    # As in a round that takes longer than that.
+    # As in a round that takes longer than that, and has more to send than fits into one transaction.
     monkeypatch.setattr(lease, "RENEW", 0.0)
+    monkeypatch.setattr(feeding, "_TOGETHER", 1)
     published: list[Message] = []
 
     def publish(messages: Sequence[Message]) -> None:
