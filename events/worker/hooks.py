@@ -15,6 +15,7 @@ from events.fast_path import fast_path
 from events.identity import adopt
 from events.registry import registry
 from events.relay.loop import Relay
+from events.worker.ahead import Ahead
 from events.worker.guard import Guard, record_refusal
 from events.worker.heartbeat import Heartbeat
 from events.worker.unknown import Unknown
@@ -37,7 +38,7 @@ def connect() -> None:
 def prepare(sender: Any, **kwargs: Any) -> None:
     # Before the pool is made: its processes carry the name.
     adopt(sender.hostname)
-    sender.app.steps["consumer"].update({Guard, Unknown})
+    sender.app.steps["consumer"].update({Ahead, Guard, Unknown})
 
 
 def start(sender: Any, **kwargs: Any) -> None:

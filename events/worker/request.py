@@ -18,6 +18,7 @@ from events.delivery.refusing import logger
 from events.exceptions import Refused
 from events.message import HEADER, MOST_EVENTS
 from events.timing import limits
+from events.worker import ahead
 
 # Messages whose process ended under them; the heartbeat takes their deliveries back.
 crashed: queue.SimpleQueue[tuple[dict[str, Any], str]] = queue.SimpleQueue()
@@ -68,6 +69,7 @@ class ReceiverRequest(Request):  # type: ignore[misc]  # celery ships no types
 
     def acknowledge(self) -> None:
         super().acknowledge()
+        ahead.note_end(self)
         transport.see_acknowledged(self._message)
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
@@ -79,7 +81,8 @@ class ReceiverRequest(Request):  # type: ignore[misc]  # celery ships no types
         # Nor is there anything else by which Celery would discard it: see __init__.
         if self.id in state.revoked:
             self._refuse("revoke")
-        return False
+        # Given back: see events.worker.ahead.
+        return bool(self._already_revoked)
 
     def terminate(self, pool: Any, signal: int | None = None) -> None:
         """What `revoke(terminate=True)` calls, and nothing else."""

@@ -1,0 +1,98 @@
+"""A worker takes the next messages while it runs some, as long as runs are short.
+
+With a prefetch of one, a process waits after each message until its parent has acknowledged it, asked for the next,
+taken it and handed it over: as long as a quick receiver runs. With more, a message lies behind one of ten minutes while
+another worker is idle. So one more is taken for each process, and one that had to wait goes back to its queue. See
+docs/decisions/0017-ahead.md.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from celery import bootsteps, signals
+from celery.worker import state
+
+from events.delivery.failing import logger
+
+# Seconds: a run of at most that is short, and no message waits longer than that for one to end.
+SHORT = 0.05
+
+
+class Ahead(bootsteps.StartStopStep):  # type: ignore[misc]  # celery ships no types
+    """Of each connection: where the broker is Redis, and a pool of processes is handed messages by an event loop."""
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def start(self, parent: Any) -> None:
+        channel = parent.task_consumer.channel
+        semaphore = getattr(parent.controller, "semaphore", None)
+        if parent.hub is not None and semaphore is not None and "BRPOP" in getattr(channel, "handlers", ()):
+            look_ahead = LookAhead(
+                channel.qos, parent.pool.num_processes, lambda: semaphore.value > 0, parent.hub.call_later
+            )
+            channel.qos.can_consume = look_ahead.can_consume
+            signals.task_received.connect(look_ahead.received, dispatch_uid="events.ahead", weak=False)
+            _current[:] = [look_ahead]
+
+
+class LookAhead:
+    """Whether more messages are taken than run; and which go back.
+
+    `is_free` says whether a process would begin at once; `call_later(seconds, function, argument)` is the event loop's.
+    """
+
+    def __init__(
+        self, qos: Any, processes: int, is_free: Callable[[], bool], call_later: Callable[..., object]
+    ) -> None:
+        self._qos = qos
+        self._can_consume: Callable[[], bool] = qos.can_consume
+        self._processes = processes
+        self._is_free = is_free
+        self._call_later = call_later
+        self.runs_are_short = False
+
+    def can_consume(self) -> bool:
+        """In the place of kombu's, which knows no more than how many are allowed."""
+        if not self.runs_are_short:
+            return self._can_consume()
+        allowed = self._qos.prefetch_count
+        self._qos.prefetch_count = allowed + self._processes
+        try:
+            return self._can_consume()
+        finally:
+            self._qos.prefetch_count = allowed
+
+    def received(self, request: Any, **kwargs: Any) -> None:
+        if not self._is_free():
+            self._call_later(SHORT, self._look, request)
+
+    def ended(self, seconds: float) -> None:
+        """A message was worked off."""
+        self.runs_are_short = seconds < SHORT
+
+    def _look(self, request: Any) -> None:
+        if _has_begun(request):
+            return
+        self.runs_are_short = False
+        # Celery asks that before it begins one, and frees the process that it had for it.
+        request._already_revoked = True
+        request.reject(requeue=True)
+        state.task_ready(request)
+        logger.debug("events.worker message=%s waited=%s result='back to its queue'", request.id, SHORT)
+
+
+def _has_begun(request: Any) -> bool:
+    return request._apply_result is not None or request.acknowledged
+
+
+# Of this process's consumer.
+_current: list[LookAhead] = []
+
+
+def note_end(request: Any) -> None:
+    """Called for each message of the bus that its worker is done with."""
+    if _current and request.time_start is not None:
+        _current[0].ended(time.time() - request.time_start)
