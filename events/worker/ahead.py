@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from celery import bootsteps, signals
+from celery import bootsteps
 from celery.worker import state
 
 from events.delivery.failing import logger
@@ -34,7 +34,6 @@ class Ahead(bootsteps.StartStopStep):  # type: ignore[misc]  # celery ships no t
                 channel.qos, parent.pool.num_processes, lambda: semaphore.value > 0, parent.hub.call_later
             )
             channel.qos.can_consume = look_ahead.can_consume
-            signals.task_received.connect(look_ahead.received, dispatch_uid="events.ahead", weak=False)
             _current[:] = [look_ahead]
 
 
@@ -65,7 +64,7 @@ class LookAhead:
         finally:
             self._qos.prefetch_count = allowed
 
-    def received(self, request: Any, **kwargs: Any) -> None:
+    def received(self, request: Any) -> None:
         if not self._is_free():
             self._call_later(SHORT, self._look, request)
 
@@ -88,11 +87,17 @@ def _has_begun(request: Any) -> bool:
     return request._apply_result is not None or request.acknowledged
 
 
-# Of this process's consumer.
+# Of this process's consumer, and its connection of now.
 _current: list[LookAhead] = []
+
+
+def note_received(request: Any, **kwargs: Any) -> None:
+    for look_ahead in _current:
+        look_ahead.received(request)
 
 
 def note_end(request: Any) -> None:
     """Called for each message of the bus that its worker is done with."""
-    if _current and request.time_start is not None:
-        _current[0].ended(time.time() - request.time_start)
+    for look_ahead in _current:
+        if request.time_start is not None:
+            look_ahead.ended(time.time() - request.time_start)

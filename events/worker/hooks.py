@@ -15,7 +15,7 @@ from events.fast_path import fast_path
 from events.identity import adopt
 from events.registry import registry
 from events.relay.loop import Relay
-from events.worker.ahead import Ahead
+from events.worker.ahead import Ahead, note_received
 from events.worker.guard import Guard, record_refusal
 from events.worker.heartbeat import Heartbeat
 from events.worker.unknown import Unknown
@@ -30,6 +30,7 @@ def connect() -> None:
     signals.worker_ready.connect(start, dispatch_uid="events.worker")
     signals.worker_shutdown.connect(stop, dispatch_uid="events.worker")
     signals.worker_process_shutdown.connect(finish, dispatch_uid="events.worker")
+    signals.task_received.connect(note_received, dispatch_uid="events.worker")
     signals.task_prerun.connect(begin, dispatch_uid="events.worker")
     signals.task_unknown.connect(record_unknown, dispatch_uid="events.worker")
     signals.task_rejected.connect(record_rejected, dispatch_uid="events.worker")
