@@ -105,6 +105,8 @@ def _send_some(using: str, queue: str, turn: list[str], room: int, publish: Publ
                 messages += [(receiver, group) for group in _groups(rows, room - len(messages))]
                 turn.append(receiver)
         _mark_sent(using, [row for _, group in messages for row in group])
+    if not messages:
+        return 0
     crashpoint("relay.marked_sent")
     publish([_message(using, queue, receiver, group) for receiver, group in messages])
     crashpoint("relay.published")
