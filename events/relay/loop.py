@@ -42,6 +42,7 @@ class Relay:
     def __init__(self, every: float = EVERY) -> None:
         self.every = every
         self._pacing = Pacing(longest=every)
+        self._done: dict[str, Round] = {}
         self._stopping = threading.Event()
         self._started = time.monotonic()
         self._tell_at = self._started + _TELL_EVERY
@@ -75,7 +76,7 @@ class Relay:
             self._tell_at = time.monotonic() + _TELL_EVERY
         for using in outbox_aliases():
             try:
-                done = turn(using)
+                done = self._done[using] = turn(using, self._done.get(using))
                 pause = min(pause, self._pause_after(using, done))
                 self._prune(using)
                 self._tell(using, done)
@@ -96,7 +97,7 @@ class Relay:
 
     def _pause_after(self, using: str, done: Round) -> float:
         due = [self._pacing.due(using, queue, fed) for queue, fed in done.fed.items()]
-        if done.more and not (done.fed and all(fed.is_full for fed in done.fed.values())):
+        if done.more and not done.is_served:
             # Somebody may wait for what is behind it.
             return 0.0
         return max(_SOONEST, min(due) - time.monotonic()) if due else self.every

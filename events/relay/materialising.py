@@ -26,21 +26,25 @@ _TARGET = 0.5
 # Whole hundreds, where it takes so many: what is sent at once are a hundred, and the rest would be a message too.
 _ROUND = 100
 
+# Events of one transaction while all queues have what they have room for: who works it off waits for the lock.
+UNHURRIED = 100
+
 # Alias → events of its next transaction.
 _sizes: defaultdict[str, Size] = defaultdict(lambda: Size(target=_TARGET, first=BATCH, most=BATCH))
 
 
-def batch(using: str) -> int:
+def batch(using: str, most: int = BATCH) -> int:
     """How many events the next call of `materialise` examines, where as many are due."""
-    rows = _sizes[using].rows
+    rows = min(_sizes[using].rows, most)
     return rows if rows < _ROUND else rows - rows % _ROUND
 
 
-def materialise(using: str, held: frozenset[Pair]) -> int:
-    """Records for the events that are due, a batch of them; how many events were examined."""
+def materialise(using: str, held: frozenset[Pair], most: int = BATCH) -> int:
+    """Records for the events that are due, at most `most` of them; how many events were examined."""
+    most = batch(using, most)
     try:
         began = time.monotonic()
-        examined = _examined(using, held, _due(using))
+        examined = _examined(using, held, _due(using, most))
         _sizes[using].learn(time.monotonic() - began, examined)
         return examined
     except OperationalError as error:
@@ -48,12 +52,12 @@ def materialise(using: str, held: frozenset[Pair]) -> int:
             raise
     # A claim for one of them is open, and nobody says to hold it: the others must not wait for that.
     due = EventRecord.objects.using(using).filter(next_at__lte=Now()).order_by("next_at")
-    return sum(_alone(using, held, pk) for pk in list(due.values_list("pk", flat=True)[: batch(using)]))
+    return sum(_alone(using, held, pk) for pk in list(due.values_list("pk", flat=True)[:most]))
 
 
 def _alone(using: str, held: frozenset[Pair], pk: UUID) -> int:
     try:
-        return _examined(using, held, _due(using, pk), patience=1)
+        return _examined(using, held, _due(using, 1, pk), patience=1)
     except OperationalError as error:
         if not is_lock_timeout(error):
             raise
@@ -75,7 +79,7 @@ def _examined(using: str, held: frozenset[Pair], due: QuerySet[EventRecord], pat
     return len(events)
 
 
-def _due(using: str, pk: UUID | None = None) -> QuerySet[EventRecord]:
+def _due(using: str, most: int, pk: UUID | None = None) -> QuerySet[EventRecord]:
     features = connections[using].features
     due = EventRecord.objects.using(using).filter(next_at__lte=Now()).order_by("next_at")
     due = due.only("receivers", "published")
@@ -84,7 +88,7 @@ def _due(using: str, pk: UUID | None = None) -> QuerySet[EventRecord]:
     if features.has_select_for_update:
         # Skipping rows another relay holds: relays may run side by side.
         due = due.select_for_update(skip_locked=features.has_select_for_update_skip_locked)
-    return due[: batch(using)]
+    return due[:most]
 
 
 def _record(using: str, events: list[EventRecord]) -> None:

@@ -21,10 +21,6 @@ class Fed:
     # When it looked.
     at: float = field(default_factory=time.monotonic)
 
-    @property
-    def is_full(self) -> bool:
-        return self.room <= 0
-
 
 class Pacing:
     """Of the queues that one relay feeds."""
