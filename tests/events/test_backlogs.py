@@ -167,9 +167,11 @@ def test_batches__of_what_a_person_replays_or_forgets__by_their_bytes(
 
 
 def test_relay_whose_queues_have_all_they_have_room_for__examines_a_few_events_at_a_time(
-    broker: Broker,
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On SQLite whoever works off what is in them waits meanwhile."""
+    # However slow this machine.
+    monkeypatch.setitem(materialising._sizes, "default", Size(target=1000.0, first=BATCH, most=BATCH))
     brokers.empty(broker)
     store(BATCH, receivers={MEASURE: "default"}, states=(), next_at=old())
     Worker.objects.create(id="one", queues=["default"], receivers=[MEASURE])
