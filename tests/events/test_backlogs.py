@@ -21,7 +21,8 @@ from events.ids import uuid7
 from events.message import Message
 from events.models import IS_UNFINISHED, Delivery, EventRecord, Worker
 from events.registry import registry
-from events.relay import slices
+from events.relay import materialising, slices
+from events.relay.ageing import Size
 from events.relay.feeding import feed
 from events.relay.materialising import BATCH, UNHURRIED, batch, materialise
 from events.relay.pacing import Fed
