@@ -26,6 +26,8 @@ T = TypeVar("T")
 
 # Seconds for the harness's own question to a database that is being broken.
 _PATIENCE = 60.0
+# Seconds for which a relay has the meter after it was given to it.
+_METERING = 30
 # Seconds for a process that was killed to be there again.
 _REPLACED = 20.0
 
@@ -62,12 +64,16 @@ class Stage:
         wait_until(lambda: all(member.is_alive() for member in self.fleet.members), _REPLACED)
 
     def feed_with(self, relay: Member) -> None:
-        """Take the queues from all other relays: it is this one's turn, sooner or later."""
-        from events.models import Queue
+        """Take the queues from all other relays: it is this one's turn, sooner or later. And then the meter."""
+        from events.clock import after
+        from events.models import Meter, Queue
 
         name = f"{socket.gethostname()}:{relay.pid}"
-        others = Queue.objects.exclude(Q(lease_owner=name) | Q(lease_owner__startswith=f"{name}#"))
-        patiently(lambda: others.update(lease_until=None))
+        its = Q(lease_owner=name) | Q(lease_owner__startswith=f"{name}#")
+        patiently(lambda: Queue.objects.exclude(its).update(lease_until=None))
+        owner = patiently(lambda: Queue.objects.filter(its).values_list("lease_owner", flat=True).first())
+        if owner:
+            patiently(lambda: Meter.objects.update(lease_owner=owner, lease_until=after(_METERING)))
 
     def prune(self, env: Mapping[str, str]) -> None:
         """Prune what was finished before this round, as a relay does."""
