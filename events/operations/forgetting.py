@@ -16,6 +16,7 @@ from events.deeds import Deed
 from events.envelope import BY, FORGOTTEN, Envelope, decode, encode, is_forgotten
 from events.models import UNFINISHED, Delivery, EventRecord, State
 from events.operations.mentions import Row
+from events.operations.quoting import silence, silence_mentions, silence_parking
 from events.relay.slices import BATCH, batches
 
 logger = logging.getLogger("events")
@@ -26,27 +27,38 @@ class Progress(NamedTuple):
     forgotten: int
     # Deliveries that had not finished, and won't.
     stopped: int
+    # Records of actions whose notes, reasons or outcomes went.
+    silenced: int = 0
 
 
 def forget(using: str, subject: str, *, by: str, why: str = "", dry_run: bool = False) -> Iterator[Progress]:
     """Blank every event about the row `subject` names, and every event that refers to it; yields the totals so far.
 
-    Ids, types and times stay; data and error texts go. Deliveries of it that are unfinished or dead end as
-    skipped: nothing is left that they could run on. An event about others that the row's user only emitted keeps
-    its data, and no longer says by whom. Raises `NoSubject`.
+    Ids, types and times stay; data and error texts go, and what was said of them where people acted on them:
+    notes, reasons, outcomes. Deliveries of it that are unfinished or dead end as skipped: nothing is left that they
+    could run on. An event about others that the row's user only emitted keeps its data, and no longer says by whom.
+    Raises `NoSubject`.
     """
     row = Row.called(subject).known_to(using)
-    total = Progress(0, 0, 0)
     deed = Deed(using=using, by=by, what="forgotten", target=subject, why=why)
+    total = Progress(0, 0, 0, 0 if dry_run else _unmention(using, row, deed))
+    if total.silenced:
+        yield total
     for events in batches(EventRecord.objects.using(using).filter(row.candidates())):
         ours = [event for event in events if row.is_in(event.subject, _data(event))]
         ids = [event.pk for event in ours if dry_run or not is_forgotten(event.envelope)]
         signed = [event.pk for event in events if event not in ours and row.emitted(_data(event))]
-        stopped = 0 if dry_run else _blank(using, ids, deed)
+        stopped = silenced = 0
         if not dry_run:
+            with transaction.atomic(using=using):
+                silenced = _silenced(using, ours, deed)
+                stopped = _blank(using, ids, deed)
+            silence_parking(using, [event.pk for event in ours])
             _unsign(using, signed, deed)
         found = total.forgotten + len(ids) + len(signed)
-        total = Progress(total.examined + len(events), found, total.stopped + stopped)
+        total = Progress(
+            total.examined + len(events), found, total.stopped + stopped, total.silenced + silenced
+        )
         yield total
     if not dry_run:
         logger.info("events.forgotten by=%r subject=%s events=%d", by, subject, total.forgotten)
@@ -56,19 +68,32 @@ def _data(event: EventRecord) -> dict[str, Any]:
     return decode(event.envelope).data
 
 
+def _unmention(using: str, row: Row, deed: Deed) -> int:
+    with transaction.atomic(using=using):
+        silenced = silence_mentions(using, row.subjects())
+        deed.add(silenced)
+    return silenced
+
+
+def _silenced(using: str, events: Sequence[EventRecord], deed: Deed) -> int:
+    # Those that are forgotten already too: somebody may have acted on them since.
+    silenced = silence(using, [event.pk for event in events])
+    deed.add(silenced)
+    return silenced
+
+
 def _blank(using: str, ids: Sequence[UUID], deed: Deed) -> int:
     if not ids:
         return 0
-    with transaction.atomic(using=using):
-        events = list(_locked(using, ids))
-        # A message still on its way meets a record that says it ended.
-        _record_absent(using, events)
-        stopped = _stop(using, ids)
-        for event in events:
-            event.envelope = blanked(event.envelope)
-            event.next_at = None
-        EventRecord.objects.using(using).bulk_update(events, ["envelope", "next_at"])
-        deed.add(len(events))
+    events = list(_locked(using, ids))
+    # A message still on its way meets a record that says it ended.
+    _record_absent(using, events)
+    stopped = _stop(using, ids)
+    for event in events:
+        event.envelope = blanked(event.envelope)
+        event.next_at = None
+    EventRecord.objects.using(using).bulk_update(events, ["envelope", "next_at"])
+    deed.add(len(events))
     return stopped
 
 

@@ -5,14 +5,20 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group, User
 from django.contrib.contenttypes.models import ContentType
+from django.db.models.functions import Now
 from django.db.models.signals import m2m_changed, post_save
 
 from events import Event
 from events.capture import subject_of
+from events.delivery.kill_switch import park
 from events.envelope import decode, is_forgotten
-from events.models import Delivery, EventRecord, State
+from events.models import Action, Delivery, EventRecord, PausedReceiver, State
 from events.operations.forgetting import Progress, forget
+from events.operations.jobs import note, start
 from events.operations.mentions import NoSubject
+from events.operations.redelivering import discard, redeliver
+from events.registry import registry
+from events.relay.jobs import Chosen, work
 from events.testing import Drained, drain
 from library.models import Profile
 from tests.events.conftest import Offloaded
@@ -232,3 +238,94 @@ def test_forget__parent_and_child__are_one_row(label: str) -> None:
     forgotten(f"{label}/{bird.pk}")
     assert "a telling name" not in texts()
     assert is_forgotten(EventRecord.objects.get(type="tests.met").envelope)
+
+
+# --- What people said of it ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def letter(offloaded: Offloaded) -> Delivery:
+    """A dead letter of auth.user/5, and one of another kind that is nobody's."""
+    offload_fragile(offloaded)
+    other, mine = bury("4711", "Ann's secret illness")
+    EventRecord.objects.filter(pk=mine.event_id).update(subject="auth.user/5")
+    EventRecord.objects.filter(pk=other.event_id).update(subject="auth.user/55")
+    return mine
+
+
+def said() -> set[tuple[str, str, str]]:
+    return set(Action.objects.exclude(what="forgotten").values_list("what", "why", "outcome"))
+
+
+def test_forget__what_was_done_with_its_deliveries__stays_without_why(letter: Delivery) -> None:
+    [*redeliver("default", [letter.pk], by="bob", why="Ann is well again")]
+    drain()
+    note("default", letter.receiver, letter.fingerprint, "Ann called: all is well", by="bob")
+    found = forgotten("auth.user/5")
+    assert (found.forgotten, found.stopped, found.silenced) == (1, 1, 2)
+    assert said() == {("redelivered", "forgotten", ""), ("noted", "forgotten", "")}
+    assert set(Action.objects.values_list("by", flat=True)) == {"bob", "ann"}
+
+
+def test_forget__several_at_once__one_of_them_is_enough(letter: Delivery) -> None:
+    other = Delivery.objects.exclude(pk=letter.pk).get(state=State.DEAD)
+    [*redeliver("default", [other.pk, letter.pk], by="bob", why="Ann is well again")]
+    drain()
+    start("default", Chosen(keys=(letter.pk,)), "discarded", by="bob", why="Ann is gone")
+    forgotten("auth.user/5")
+    assert said() == {("redelivered", "forgotten", ""), ("discarded", "forgotten", "")}
+
+
+def test_forget__outcome_that_quotes_its_error__goes(letter: Delivery) -> None:
+    Delivery.objects.exclude(pk=letter.pk).delete()
+    chosen = Chosen(queue=letter.queue)
+    job = start("default", chosen, "redelivered", by="bob", why="mended", first_alone=True)
+    work("default")
+    drain()
+    Action.objects.update(next_at=Now())
+    work("default")
+    assert "Ann's secret illness" in Action.objects.get(pk=job.pk).outcome
+    forgotten("auth.user/5")
+    assert said() == {("redelivered", "forgotten", "forgotten")}
+    assert Action.objects.get(pk=job.pk).state == Action.State.STOPPED
+
+
+def test_forget__why_its_receiver_was_parked__goes(letter: Delivery) -> None:
+    park("default", registry.get(letter.receiver), "all failed: Ann's secret illness")
+    forgotten("auth.user/5")
+    assert said() == {("parked", "forgotten", "")}
+    assert PausedReceiver.objects.get().why == "forgotten"
+
+
+def test_forget__what_was_said_of_others__stays(letter: Delivery) -> None:
+    other = Delivery.objects.exclude(pk=letter.pk).get(state=State.DEAD)
+    [*discard("default", [other.pk], by="bob", why="not wanted any more")]
+    note("default", other.receiver, other.fingerprint, "about auth.user/55", by="bob")
+    PausedReceiver.objects.create(name=letter.receiver, by="bob", why="a deploy")
+    before = said()
+    assert forgotten("auth.user/5").silenced == 0
+    assert said() == before
+    assert PausedReceiver.objects.get().why == "a deploy"
+
+
+def test_forget__text_that_names_the_row__goes(letter: Delivery) -> None:
+    other = Delivery.objects.exclude(pk=letter.pk).get(state=State.DEAD)
+    note("default", other.receiver, other.fingerprint, "As auth.user/5, who is ill.", by="bob")
+    note("default", other.receiver, other.fingerprint, "As auth.user/55, who is ill.", by="bob")
+    assert forgotten("auth.user/5").silenced == 1
+    assert said() == {("noted", "forgotten", ""), ("noted", "As auth.user/55, who is ill.", "")}
+
+
+def test_forget__dry_run__leaves_what_was_said(letter: Delivery) -> None:
+    note("default", letter.receiver, letter.fingerprint, "Ann called", by="bob")
+    assert forgotten("auth.user/5", dry_run=True).silenced == 0
+    assert said() == {("noted", "Ann called", "")}
+
+
+def test_forget__said_after_it_was_forgotten__goes_the_next_time(letter: Delivery) -> None:
+    forgotten("auth.user/5")
+    note("default", letter.receiver, letter.fingerprint, "Ann called again", by="bob")
+    found = forgotten("auth.user/5")
+    assert (found.forgotten, found.stopped, found.silenced) == (0, 0, 1)
+    assert said() == {("noted", "forgotten", "")}
+    assert Action.objects.filter(what="forgotten", target="auth.user/5", count=1).count() == 2

@@ -436,7 +436,7 @@ BOUNDED = (
         8,
         "a person who is forgotten leaves no data",
         "events/operations/forgetting.py",
-        "            event.envelope = blanked(event.envelope)\n",
+        "        event.envelope = blanked(event.envelope)\n",
         "",
         "tests/events/test_operations_forgetting.py::test_forget__event_about_the_row__loses_its_data",
     ),

@@ -22,9 +22,12 @@ class Forget(Subcommand):
     description: ClassVar[str] = (
         "Events about the row, and events that refer to it, lose their data and the error texts of their\n"
         "deliveries; ids, types and times stay, as a record that something happened. Their unfinished deliveries\n"
-        "and dead letters end as skipped. It can't be undone.\n\n"
-        "Not looked into: texts that only mention the person, logs, and your own tables. A message that the broker\n"
-        "has already keeps its copy until a worker takes it, which then doesn't run it."
+        "and dead letters end as skipped. Where people acted on these deliveries or on failures of their kind, or\n"
+        "wrote of the row by its name (auth.user/42), their notes and reasons and the outcomes go too. That they did\n"
+        "something stays, and who it was. It can't be undone.\n\n"
+        "Not looked into: texts that only mention the person, reasons for more than ten deliveries at once that were\n"
+        "chosen otherwise than by their kind, logs, and your own tables. A message that the broker has already keeps\n"
+        "its copy until a worker takes it, which then doesn't run it."
     )
     epilog: ClassVar[str] = "example:\n  manage.py events forget auth.user/42"
 
@@ -50,6 +53,8 @@ class Forget(Subcommand):
             else:
                 stopped = plural(total.stopped, "delivery")
                 console.line(f"{plural(total.forgotten, 'event')} blanked; {stopped} ended as skipped.")
+                if total.silenced:
+                    console.line(f"What was said about them is gone from {plural(total.silenced, 'action')}.")
         if not examined:
             _assert_model(subject)
         console.next("the same without --dry-run" if dry_run else "manage.py events status")
