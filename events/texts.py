@@ -12,6 +12,12 @@ def last_line(error: str) -> str:
     return lines[-1].strip() if lines else ""
 
 
+def unquoted(text: str) -> str:
+    """What we say ourselves: the words of an error, which may hold anything, come after a colon."""
+    ours, colon, _ = text.partition(": ")
+    return f"{ours}: …" if colon else text
+
+
 def duration(seconds: float) -> str:
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")):
         if seconds >= size:

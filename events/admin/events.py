@@ -24,6 +24,7 @@ from events.admin.showing import (
     deliveries_table,
     link,
     list_of,
+    may_see_errors,
     moment,
     page_of,
     preformatted,
@@ -129,7 +130,7 @@ class EventRecordAdmin(ReadOnlyAdmin):
 
     @admin.display(description="timeline")
     def timelines(self, event: Any) -> SafeString | str:
-        errors = event.viewer.has_perm("offload.view_delivery")
+        errors = may_see_errors(event.viewer)
         lines = [
             {"row": row, "moments": [_shown(each) for each in timeline(event, row)]} for row in event.rows
         ]

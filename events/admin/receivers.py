@@ -16,11 +16,13 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_POST
 
 from events.admin.base import ReadOnlyAdmin
-from events.admin.showing import moment, receiver_name
+from events.admin.showing import may_see_errors, moment, receiver_name
+from events.delivery import kill_switch
 from events.models import PausedReceiver
 from events.operations.failures import by_receiver
 from events.operations.pausing import UnknownTarget, find, pause, resume
 from events.registry import registry
+from events.texts import unquoted
 
 _ACTS = {"pause": (pause, "Paused"), "resume": (resume, "Resumed")}
 
@@ -44,7 +46,7 @@ class ReceiverAdmin(ReadOnlyAdmin):
             "title": "Receivers",
             "opts": self.opts,
             "media": self.media,
-            "lines": list(_lines()),
+            "lines": list(_lines(quotes=may_see_errors(request.user))),
             "may_pause": request.user.has_perm("offload.pause_queue"),
         }
         return TemplateResponse(request, "events/admin/receivers.html", context)
@@ -77,7 +79,7 @@ def _act(request: HttpRequest, act: str, names: list[str]) -> None:
     messages.success(request, f"{done}: {', '.join(changed) or 'none, they were already'}.")
 
 
-def _lines() -> Iterator[dict[str, Any]]:
+def _lines(*, quotes: bool) -> Iterator[dict[str, Any]]:
     """Two statements, however many there are."""
     paused = {row.name: row for row in PausedReceiver.objects.using(DEFAULT_DB_ALIAS)}
     dead = {each.receiver: each.dead for each in by_receiver(DEFAULT_DB_ALIAS)}
@@ -90,8 +92,13 @@ def _lines() -> Iterator[dict[str, Any]]:
             "says": inspect.getdoc(receiver.function) or "" if receiver else "",
             "queue": receiver.route() if receiver else "",
             "row": row,
+            "why": _why(row, quotes=quotes) if row else "",
             "since": moment(row.since) if row else "",
             "probe": moment(row.probe_at) if row and row.probe_at else "",
             "dead": dead.get(name, 0),
             "failures": f"{reverse('admin:offload_failure_changelist')}?{urlencode({'receiver': name})}",
         }
+
+
+def _why(row: PausedReceiver, *, quotes: bool) -> str:
+    return row.why if quotes or row.by != kill_switch.BY else unquoted(row.why)

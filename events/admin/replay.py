@@ -14,6 +14,8 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.http import urlencode
 
+from events.admin.actions import outcome_of
+from events.admin.showing import may_see_errors
 from events.catalog import catalog
 from events.exceptions import EventsError
 from events.models import Action
@@ -119,6 +121,7 @@ class ReplayView:
             "media": self._admin.media,
             "form": form,
             "job": job,
+            "outcome": outcome_of(job, quotes=may_see_errors(request.user)) if job else "",
             "lines": _lines(order.found) if order else [],
             "found": order and order.found,
             "replay": order and order.replay,

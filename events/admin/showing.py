@@ -39,6 +39,11 @@ def visible_page(row: Model, viewer: Any) -> str:
     return page_of(row) if may else ""
 
 
+def may_see_errors(viewer: Any) -> bool:
+    """What receivers raise holds what they were given."""
+    return bool(viewer.has_perm("offload.view_delivery"))
+
+
 def changes_table(changes: Sequence[Change]) -> SafeString | str:
     if not changes:
         return EMPTY

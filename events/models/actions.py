@@ -27,7 +27,7 @@ class Action(models.Model):
     target = models.CharField(max_length=300, blank=True)
     # Deliveries, events or targets that it changed.
     count = models.PositiveBigIntegerField(default=0)
-    # The reason; of a note, its text.
+    # The reason; of a note, its text; of a receiver that was parked, after a colon, an error's words.
     why = models.TextField(blank=True)
     state = models.CharField(max_length=10, choices=State.choices, default=State.DONE)
     # Of a job: which dead letters (see events.relay.jobs.Chosen), how many that were, and how many it came to.
@@ -44,7 +44,7 @@ class Action(models.Model):
     first = models.BigIntegerField(null=True)
     next_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
-    # Why it stopped.
+    # Why it stopped; after a colon, in an error's words: see events.texts.unquoted.
     outcome = models.TextField(blank=True)
 
     class Meta:

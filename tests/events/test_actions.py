@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
@@ -15,8 +16,12 @@ from pytest_django import Settings
 
 from events import pauses
 from events.deeds import Deed
+from events.delivery.kill_switch import park
 from events.models import Action, Delivery, Queue, State
+from events.operations.jobs import start
 from events.operations.redelivering import discard, redeliver
+from events.registry import registry
+from events.relay.jobs import Chosen, work
 from events.relay.pruning import prune
 from events.testing import drain
 from tests.events.ageing import store
@@ -182,9 +187,82 @@ def test_list__texts_are_escaped_and_statements_bounded(client: Client) -> None:
         Deed(using="default", by=SCRIPT, what="paused", target=SCRIPT, why=f"{SCRIPT} {number}").add(1)
     staff(client, "view_action")
     with statements() as made:
-        html = client.get(ACTIONS).content.decode()
-    assert SCRIPT not in html
-    assert "&lt;script&gt;" in html
+        page = client.get(ACTIONS).content.decode()
+    assert SCRIPT not in page
+    assert "&lt;script&gt;" in page
     asked = [statement for statement in made if "offload_action" in statement]
     # A count up to a limit, and the rows.
     assert len(asked) == 2, made
+
+
+# --- Who may see actions, and not the errors of deliveries --------------------------------------------------
+
+SECRET = "no mailbox rosa@example.org"
+
+
+def quoting() -> list[Action]:
+    """A job that stopped, one that failed, and a receiver that was parked: each quotes what was raised."""
+    (row,) = bury(SECRET)
+    park("default", registry.get(FRAGILE), f"20 of its last 20 runs failed, the latest: {row.error[-60:]}")
+    jobs = [
+        start("default", Chosen(keys=(row.pk,)), "redelivered", by="bob", why=why, first_alone=True)
+        for why in ("1", "2")
+    ]
+    Action.objects.filter(pk=jobs[0].pk).update(first=row.pk)
+    work("default")
+    Action.objects.filter(pk=jobs[1].pk).update(
+        chosen={}, state=Action.State.STOPPED, outcome=f"It failed: ValueError({SECRET!r})"
+    )
+    found = list(Action.objects.order_by("pk"))
+    assert all(SECRET in f"{action.why} {action.outcome}" for action in found)
+    return found
+
+
+def told(client: Client) -> str:
+    """Everything that is shown of actions: the list, their pages, and what a running job's page asks for."""
+    names = ("offload_action_change", "offload_action_progress")
+    keys = Action.objects.values_list("pk", flat=True)
+    pages = [ACTIONS, *(reverse(f"admin:{name}", args=[key]) for name in names for key in keys)]
+    answers = [client.get(page) for page in pages]
+    assert {answer.status_code for answer in answers} == {200}
+    return html.unescape("\n".join(answer.content.decode() for answer in answers))
+
+
+def test_errors__are_quoted_to_those_alone_who_may_see_them(client: Client) -> None:
+    quoting()
+    told_to_ann = told(staff(client, "view_action"))
+    assert SECRET not in told_to_ann
+    assert "The first of them, delivery" in told_to_ann
+    assert "20 of its last 20 runs failed, the latest: …" in told_to_ann
+    User.objects.get(username="ann").user_permissions.add(Permission.objects.get(codename="view_delivery"))
+    # A delivery that stopped a job, a job that failed, and a parked receiver, which the list tells of too.
+    assert told(client).count(SECRET) >= 4
+
+
+def test_errors__a_search_does_not_find_them(client: Client) -> None:
+    quoting()
+    staff(client, "view_action")
+    for text in (SECRET, "rosa@example.org", "It failed"):
+        answer = client.get(ACTIONS, {"q": text})
+        assert list(answer.context["cl"].result_list) == [], text
+    # Nor does a filter made by hand.
+    for text in ("outcome__contains", "why__contains"):
+        assert client.get(ACTIONS, {text: "rosa"}).status_code == 400
+    assert client.get(ACTIONS, {"state": "stopped"}).status_code == 200
+
+
+def test_errors__a_job_of_ones_own__is_told_without_them(client: Client) -> None:
+    quoting()
+    staff(client, "redeliver_delivery")
+    job = Action.objects.filter(what="redelivered").order_by("pk").first()
+    assert job is not None
+    answer = client.get(reverse("admin:offload_action_progress", args=[job.pk])).json()
+    assert answer["outcome"].endswith("failed again: …")
+
+
+def test_errors__parked_receiver__is_told_without_them(client: Client) -> None:
+    quoting()
+    page = reverse("admin:offload_pausedreceiver_changelist")
+    told_to_ann = html.unescape(staff(client, "view_pausedreceiver").get(page).content.decode())
+    assert SECRET not in told_to_ann
+    assert "20 of its last 20 runs failed, the latest: …" in told_to_ann
