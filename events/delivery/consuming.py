@@ -52,7 +52,8 @@ def consume(message: Message, conclusion: Conclusion | None = None, *, watched: 
         run.tally.elsewhere += hold(run.claimer, items)
         return run.tally
     if watched:
-        run = replace(run, switch=KillSwitch(receiver, message.using, probes=probes))
+        probe = items[0].event_id if probes else None
+        run = replace(run, switch=KillSwitch(receiver, message.using, probe=probe))
     try:
         for some in portions(items, message.using):
             _work_off(run, message, some)

@@ -6,8 +6,10 @@ import logging
 import time
 from collections import deque
 from collections.abc import Sequence
+from uuid import UUID
 
 from django.db import Error, transaction
+from django.db.models.functions import Now
 
 from events import pauses
 from events.clock import after
@@ -34,7 +36,7 @@ class Unwatched:
 
     parked = False
 
-    def worked(self, runs: int) -> None: ...
+    def worked(self, done: int, skipped: int = 0) -> None: ...
 
     def failed(self, error: BaseException) -> None: ...
 
@@ -45,25 +47,28 @@ UNWATCHED = Unwatched()
 class KillSwitch(Unwatched):
     """Watches one message; what it counts is the process's."""
 
-    def __init__(self, receiver: Receiver, using: str, *, probes: bool = False) -> None:
+    def __init__(self, receiver: Receiver, using: str, *, probe: UUID | None = None) -> None:
         self._receiver = receiver
         self._using = using
-        # The message is let through to see whether the receiver has recovered.
-        self._probes = probes
+        # The event whose delivery is let through to see whether the receiver has recovered.
+        self._probe = probe
         # Since a run of this message: what is left of it is put back.
         self.parked = False
 
-    def worked(self, runs: int) -> None:
-        if not runs:
+    def worked(self, done: int, skipped: int = 0) -> None:
+        if not done + skipped:
             return
-        if self._probes:
-            self._probes = not recover(self._using, self._receiver)
-        self._note(failed=False, runs=runs)
+        if self._probe and done:
+            self._probe = None if recover(self._using, self._receiver) else self._probe
+        elif self._probe:
+            # What is skipped needn't have come to what fails: no row to mail to says nothing about the mail server.
+            probe_another(self._using, self._receiver, self._probe)
+        self._note(failed=False, runs=done + skipped)
 
     def failed(self, error: BaseException) -> None:
         last = [failed for _, failed in self._note(failed=True, runs=1)]
         share = settings.KILL_SWITCH_SHARE
-        if self._probes or share is None or len(last) < settings.KILL_SWITCH_RUNS:
+        if self._probe or share is None or len(last) < settings.KILL_SWITCH_RUNS:
             return
         failures = sum(last)
         if failures > share * len(last):
@@ -129,6 +134,16 @@ def recover(using: str, receiver: Receiver) -> bool:
     if gone:
         logger.warning("events.kill_switch state=recovered receiver=%s", receiver.name)
     return True
+
+
+def probe_another(using: str, receiver: Receiver, event_id: UUID) -> None:
+    """At once, unless one has been sent since then: this probe has used no try, and answered nothing."""
+    rows = PausedReceiver.objects.using(using).filter(name__in=_names(receiver), probe=event_id)
+    try:
+        rows.filter(probe_at__isnull=False).update(probe_at=Now())
+    except Error as cause:
+        # The next one follows at its usual time.
+        logger.warning("events.kill_switch receiver=%s error=%r", receiver.name, cause)
 
 
 def _deed(using: str, what: str, receiver: Receiver, why: str) -> Deed:

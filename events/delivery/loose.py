@@ -136,11 +136,12 @@ class LooseRun(Run):
         if reason is None:
             repeated(self.using, lambda: self.claimer.finish(group))
             self.tally.done += len(group)
+            self.switch.worked(len(group))
         else:
             for item in group:
                 repeated(self.using, partial(self.claimer.skip, item, reason))
             self.tally.skipped += len(group)
-        self.switch.worked(len(group))
+            self.switch.worked(0, len(group))
 
 
 def give_back(run: Run, items: Sequence[Item]) -> None:

@@ -167,7 +167,7 @@ class Run:
         self.tally.add(counted)
         if self.conclusion and not left:
             self.conclusion.stands = True
-        self.switch.worked(counted.done + counted.skipped)
+        self.switch.worked(counted.done, counted.skipped)
         return left
 
     def _claimed_or_not_begun(self, items: list[Item], counted: Tally) -> list[Item]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import DatabaseError, connection
 from django.db.models.functions import Now
 from pytest_django import Settings
 
-from events import Backoff, Event, pauses
+from events import Backoff, Event, Skip, pauses
 from events.delivery import claim, kill_switch, running
 from events.delivery.consuming import consume
 from events.delivery.kill_switch import park
@@ -29,17 +30,20 @@ from events.testing import captured_events, drain
 from tests.events.conftest import Offloaded
 from tests.events.operating import break_again, broker_away, mend, run
 from tests.events.queries import statements
-from tests.shop.models import Effect, Unique
+from tests.shop.models import Effect, Item, Unique
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 mailed = Event("tests.mailed", number=int)
+mailed_to = Event("tests.mailed_to", item=Item)
 NAME = "tests.events.test_kill_switch.send_mail"
 RUNS = 20
 WORST = Backoff(first=0, factor=1, tries=50)
 
 
 def send_mail(sender: Any, number: int, event: Any, **kwargs: Any) -> None:
+    if Unique.objects.filter(name="nobody there").exists():
+        raise Skip("nobody there")
     if not Unique.objects.filter(name="mended").exists():
         raise ConnectionRefusedError("no mail server")
     Effect.objects.create(receiver="send_mail", key=event.idempotency_key, note=f"{number}")
@@ -48,6 +52,10 @@ def send_mail(sender: Any, number: int, event: Any, **kwargs: Any) -> None:
 def send_mails(occurrences: list[Any]) -> None:
     for occurrence in occurrences:
         send_mail(None, occurrence.number, occurrence.event)
+
+
+def send_to(sender: Any, item: Item, event: Any, **kwargs: Any) -> None:
+    send_mail(sender, item.pk, event)
 
 
 def told(sender: Any, **kwargs: Any) -> None:
@@ -327,6 +335,86 @@ def test_probe__that_succeeds__the_database_refuses_to_let_all_go_on__the_next_p
     probe_is_due()
     assert work(due()) == Tally(done=1)
     assert not PausedReceiver.objects.exists()
+
+
+def anybody_there(*, is_so: bool) -> None:
+    Unique.objects.filter(name="nobody there").delete()
+    if not is_so:
+        Unique.objects.create(name="nobody there")
+
+
+@pytest.mark.usefixtures("kind")
+def test_probe__that_is_skipped__is_no_answer__and_another_follows_at_once() -> None:
+    emit(50)
+    work(due())
+    anybody_there(is_so=False)
+    probe_is_due()
+    # One at a time, each at once after the last; however many are skipped, it stays parked.
+    for _ in range(5):
+        (probe,) = due()
+        assert due() == []
+        assert work([probe]) == Tally(skipped=1)
+        assert PausedReceiver.objects.exists()
+    anybody_there(is_so=True)
+    assert work(due()) == Tally(retrying=1)
+    # That one is an answer: the next follows at its time.
+    assert due() == []
+    assert tries() == RUNS + 1
+    mend()
+    probe_is_due()
+    assert work(due()) == Tally(done=1)
+    assert not PausedReceiver.objects.exists()
+
+
+@pytest.mark.parametrize("atomic", [True, False])
+def test_probe__whose_row_is_gone__is_no_answer(offloaded: Offloaded, *, atomic: bool) -> None:
+    offloaded(send_to, mailed_to, atomic=atomic, name=NAME)
+    items = [Item.objects.create(title=f"{number}") for number in range(2)]
+    drain()
+    for item in items:
+        mailed_to.send(None, item=item)
+    park("default", registry.get(NAME), "a reason")
+    items[0].delete()
+    mend()
+    probe_is_due()
+    assert work(due()) == Tally(skipped=1)
+    assert PausedReceiver.objects.exists()
+    assert work(due()) == Tally(done=1)
+    assert not PausedReceiver.objects.exists()
+
+
+@pytest.mark.usefixtures("kind")
+def test_probe__skipped_after_another_was_sent__hurries_nothing() -> None:
+    emit(50)
+    work(due())
+    anybody_there(is_so=False)
+    probe_is_due()
+    (late,) = due()
+    probe_is_due()
+    (probe,) = due()
+    kill_switch.probe_another("default", registry.get(NAME), UUID(late.ids[0]))
+    assert due() == []
+    assert work([probe]) == Tally(skipped=1)
+    assert len(due()) == 1
+
+
+@pytest.mark.usefixtures("kind")
+def test_probe__skipped_and_the_database_refuses__the_next_follows_at_its_time() -> None:
+    emit(50)
+    work(due())
+    anybody_there(is_so=False)
+    probe_is_due()
+    messages = due()
+
+    def refuse(execute: Any, sql: str, *rest: Any) -> Any:
+        if sql.startswith("UPDATE") and "offload_paused_receiver" in sql:
+            raise DatabaseError("away")
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(refuse):
+        assert work(messages) == Tally(skipped=1)
+    assert due() == []
+    assert PausedReceiver.objects.exists()
 
 
 def test_runs__counted_while_other_threads_of_the_pool_count_theirs(offloaded: Offloaded) -> None:
