@@ -105,6 +105,8 @@ class Delivery(models.Model):
     fingerprint = models.CharField(max_length=16, blank=True, default="", db_default="")
     # The last tries that failed, each as events.delivery.failing writes it; NULL: none did.
     failures: models.JSONField[Any, Any] = models.JSONField(null=True)
+    # When a person had its event replayed to this receiver; NULL: it goes by when the event was emitted.
+    asked_at = models.DateTimeField(null=True)
     # When the relay last sent it; NULL: only its emitter did, right after the commit.
     sent_at = models.DateTimeField(null=True)
     started_at = models.DateTimeField(null=True)

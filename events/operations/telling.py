@@ -83,6 +83,8 @@ def timeline(event: EventRecord, row: Delivery) -> list[Moment]:
     found: list[tuple[datetime, str, str]] = [(event.emitted_at, "emitted", "")]
     if row.receiver in event.published:
         found.append((event.emitted_at, "published by its emitter, right after the commit", ""))
+    if row.asked_at:
+        found.append((row.asked_at, "replayed", ""))
     if row.sent_at:
         found.append((row.sent_at, f"sent by a relay, as attempt {row.attempt}", ""))
     # Of a run that failed it says when that was recorded: the tries below say it better.

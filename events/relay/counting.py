@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from django.db import connections
 from django.db.models import Case, F, FloatField, Func, OuterRef, QuerySet, Subquery, When
+from django.db.models.functions import Coalesce
 
 from events.histogram import BOUNDS, BUCKETS
 from events.models import FINISHED, Delivery, EventRecord, Minute, State
@@ -156,8 +157,10 @@ def _fenced(using: str, start: datetime, end: datetime) -> tuple[str, tuple[Any,
     """
     connection = connections[using]
     emitted = Subquery(EventRecord.objects.filter(pk=OuterRef("event_id")).values("emitted_at"))
+    # What is replayed has not waited since its event, which may be of last month.
+    since = Coalesce(F("asked_at"), emitted)
     # Of one that failed before, the wait is mostly the retry's own; sent again by a person, it has its tries anew.
-    first_try = When(tries=0, failures__isnull=True, then=Milliseconds(emitted, F("started_at")))
+    first_try = When(tries=0, failures__isnull=True, then=Milliseconds(since, F("started_at")))
     # What failed began with an earlier try, as a rule, and what was discarded days ago: that was no run.
     done = When(state=State.DONE, then=Milliseconds(F("started_at"), F("finished_at")))
     rows = _between(Delivery.objects.using(using).filter(state__in=FINISHED), "finished_at", start, end)

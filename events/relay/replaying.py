@@ -149,6 +149,7 @@ class _Batch:
             state=State.WAITING,
             tries=0,
             next_at=Now(),
+            asked_at=Now(),
             suspect_at=None,
             finished_at=None,
             reason="",
@@ -164,7 +165,12 @@ class _Batch:
         EventRecord.objects.using(self.using).bulk_update(self.strange, ["receivers"])
         rows = [
             Delivery(
-                event_id=event.pk, receiver=receiver.name, queue=queue, state=State.WAITING, next_at=Now()
+                event_id=event.pk,
+                receiver=receiver.name,
+                queue=queue,
+                state=State.WAITING,
+                next_at=Now(),
+                asked_at=Now(),
             )
             for event in self.strange
         ]

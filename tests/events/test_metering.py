@@ -8,22 +8,27 @@ from datetime import datetime, timedelta
 import pytest
 from django.db import DatabaseError, connection
 from django.db.models import F
+from django.db.models.signals import post_save
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from events import identity
 from events.histogram import BUCKETS, quantile
 from events.models import Delivery, EventRecord, Meter, Minute, Queue, State
+from events.operations.replaying import replay
 from events.relay import metering, news
 from events.relay.counting import Counts, count
 from events.relay.loop import EVERY, Relay
 from events.relay.metering import KEPT, METER, MINUTE, SETTLED, Reader
+from events.relay.replaying import Past
 from events.testing import drain
 from tests.events.ageing import store
 from tests.events.conftest import Offloaded
 from tests.events.ending import RECEIVER, ended, read
 from tests.events.operating import broker_away, bury, mend, offload_fragile, run
 from tests.events.plans import plans_of, reads_all
+from tests.events.test_operations_replaying import LATECOMER, RECORD_SAVE, latecomer
+from tests.shop.models import Item
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -137,6 +142,23 @@ def test_wait__of_what_was_sent_again_by_a_person__is_not_since_it_was_emitted(o
     read()
     [done] = Minute.objects.filter(minute=at, state=State.DONE)
     assert (done.count, sum(done.wait), done.wait_ms) == (1, 0, 0)
+
+
+@pytest.mark.parametrize("receiver", [RECORD_SAVE, LATECOMER])
+def test_wait__of_what_was_replayed__is_since_it_was_asked_for(offloaded: Offloaded, receiver: str) -> None:
+    for number in range(3):
+        Item.objects.create(title=f"{number}")
+    drain()
+    EventRecord.objects.update(emitted_at=timezone.now() - timedelta(days=30))
+    offloaded(latecomer, post_save, sender=Item)
+    [*replay("default", Past(types=("shop.item.created",)), receiver=receiver, by="ann")]
+    assert drain().done == 3
+    at = whole()
+    Delivery.objects.exclude(asked_at=None).update(finished_at=at)
+    read()
+    [done] = Minute.objects.filter(minute=at, state=State.DONE)
+    assert (done.receiver, done.count, sum(done.wait)) == (receiver, 3, 3)
+    assert done.wait_ms < 3 * 24 * 3_600_000
 
 
 def test_meter_that_was_never_read__counts_once_more_from_its_first_reading_on() -> None:

@@ -24,7 +24,9 @@ from events.envelope import BY, decode
 from events.middleware import trace_context
 from events.models import Delivery, EventRecord, State
 from events.operations.forgetting import forget
+from events.operations.replaying import replay
 from events.operations.telling import By, Change, Told, timeline
+from events.relay.replaying import Past
 from events.testing import drain
 from library.models import Book
 from tests.events.conftest import Offloaded
@@ -165,6 +167,14 @@ def test_timeline__of_what_was_done() -> None:
     assert whats[0] == "emitted"
     assert whats[-1] == "done"
     assert any(what.startswith("started by") for what in whats)
+
+
+def test_timeline__of_what_was_replayed__says_when() -> None:
+    Item.objects.create(title="x")
+    drain()
+    [*replay("default", Past(), receiver=None, by="ann")]
+    row = Delivery.objects.select_related("event").earliest("pk")
+    assert "replayed" in [moment.what for moment in timeline(row.event, row)]
 
 
 def test_timeline__of_what_failed__each_try_with_its_error() -> None:
