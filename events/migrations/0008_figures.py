@@ -1,4 +1,4 @@
-"""What ended in each minute, and the index by which it is counted. See docs/decisions/0013-figures.md."""
+"""What ended in each minute; the index by which it is counted: 0013_indexes. See docs/decisions/0013-figures.md."""
 
 from __future__ import annotations
 
@@ -73,14 +73,6 @@ class Migration(migrations.Migration):
                 "constraints": [],
             },
             bases=("offload.queue",),
-        ),
-        migrations.AddIndex(
-            model_name="delivery",
-            index=models.Index(
-                condition=models.Q(finished_at__isnull=False),
-                fields=["finished_at"],
-                name="offload_delivery_finished",
-            ),
         ),
         migrations.RunPython(adapt, migrations.RunPython.noop, atomic=False),
     ]

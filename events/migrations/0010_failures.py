@@ -1,4 +1,7 @@
-"""Kinds of failure, what each failed try said, and jobs. Dead letters of before have no fingerprint: one kind."""
+"""Kinds of failure, what each failed try said, and jobs. Dead letters of before have no fingerprint: one kind.
+
+Their index: 0013_indexes.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,9 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 def adapt(apps: object, schema_editor: BaseDatabaseSchemaEditor) -> None:
     if schema_editor.connection.vendor == "mysql":
-        # As in 0004: with the state first, in place of a partial index.
+        # As in 0004.
         schema_editor.execute(
-            "ALTER TABLE offload_delivery DROP INDEX offload_delivery_dead, "
-            "ADD INDEX offload_delivery_dead (state, receiver, fingerprint, id, finished_at), "
+            "ALTER TABLE offload_delivery "
             "MODIFY fingerprint varchar(16) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL DEFAULT ''"
         )
 
@@ -126,10 +128,6 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='action',
             index=models.Index(condition=models.Q(('state', 'running')), fields=['next_at'], name='offload_action_due'),
-        ),
-        migrations.AddIndex(
-            model_name='delivery',
-            index=models.Index(condition=models.Q(('state', 'dead')), fields=['receiver', 'fingerprint', 'id', 'finished_at'], name='offload_delivery_dead'),
         ),
         migrations.RunPython(adapt, migrations.RunPython.noop, atomic=False),
     ]
