@@ -24,7 +24,7 @@ DEAD = WAITING = 250
 def main() -> None:
     options = arguments()
     with place():
-        fill(options.deliveries)
+        fill(options.deliveries, options.unfinished)
         count_minutes()
         found = {f"{name}, ms": median(times) for name, times in measured().items()}
         tell("pages", found | machine(), vars(options))
@@ -33,12 +33,18 @@ def main() -> None:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m benchmarks.pages", description=__doc__.split(":", 1)[0])
     parser.add_argument("--deliveries", type=int, default=1_000_000)
+    parser.add_argument(
+        "--unfinished", type=int, help="the latest so many of them; without it, 1 in 250 waits"
+    )
     add_options(parser, "pages")
     return parser.parse_args()
 
 
-def fill(deliveries: int) -> None:
-    """Inside the database: events of the last hour, and what became of their deliveries."""
+def fill(deliveries: int, unfinished: int | None = None) -> None:
+    """Inside the database: events of the last hour, and what became of their deliveries.
+
+    Of those that are unfinished, one in ten is with a worker, and one in ten failed before; all others just wait.
+    """
     from django.db import connection, transaction
 
     sqlite = connection.vendor == "sqlite"
@@ -60,19 +66,34 @@ def fill(deliveries: int) -> None:
         )
         for receiver in range(RECEIVERS):
             number = f"(n * {RECEIVERS} + {receiver})"
-            dead, waits = f"{number} % {DEAD} = 0", f"{number} % {WAITING} = 1"
+            dead, left, sent, failed = conditions(number, deliveries, unfinished)
             cursor.execute(
                 "INSERT INTO offload_delivery (event_id, receiver, queue, state, tries, attempt, worker, careful, "  # noqa: S608 - as above
                 "reason, error, fingerprint, next_at, started_at, finished_at) "
                 f"{numbers} SELECT {id}, 'benchmarks.receiver_{receiver}', 'default', "
-                f"CASE WHEN {dead} THEN 'dead' WHEN {waits} THEN 'waiting' ELSE 'done' END, 0, 0, 'one', FALSE, '', "
+                f"CASE WHEN {dead} THEN 'dead' WHEN {sent} THEN 'sent' WHEN {left} THEN 'waiting' ELSE 'done' END, "
+                f"CASE WHEN {failed} THEN 1 ELSE 0 END, 0, 'one', FALSE, '', "
                 f"CASE WHEN {dead} THEN 'ValueError: ' || n % 20 ELSE '' END, "
                 f"CASE WHEN {dead} THEN 'kind ' || n % 20 ELSE '' END, "
-                f"CASE WHEN {waits} THEN {at} END, {at}, CASE WHEN {waits} THEN NULL ELSE {at} END FROM numbers"
+                f"CASE WHEN {left} THEN {at} END, {at}, CASE WHEN {left} THEN NULL ELSE {at} END FROM numbers"
             )
     with connection.cursor() as cursor:
         for statement in SETTLED[connection.vendor]:
             cursor.execute(statement)
+
+
+def conditions(number: str, deliveries: int, unfinished: int | None) -> tuple[str, str, str, str]:
+    """Of the delivery of that number: dead, unfinished, sent, failed before."""
+    if unfinished is None:
+        return f"{number} % {DEAD} = 0", f"{number} % {WAITING} = 1", "1 = 0", "1 = 0"
+    left = f"{number} >= {deliveries - unfinished}"
+    # By events: each receiver has some of all.
+    return (
+        f"({number} % {DEAD} = 0 AND NOT {left})",
+        left,
+        f"({left} AND n % 10 = 0)",
+        f"({left} AND n % 10 = 1)",
+    )
 
 
 _NUMBERS = {

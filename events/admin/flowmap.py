@@ -21,7 +21,7 @@ from events.flow import Flow, Route, collect
 from events.models import Delivery, FlowMap
 from events.operations.failures import by_receiver
 from events.operations.minutes import Sum, last_hour
-from events.operations.unfinished import unfinished
+from events.operations.unfinished import retrying
 from events.relay.workers import Workforce
 
 
@@ -75,10 +75,10 @@ def _anchors(flow: Flow) -> dict[str, str]:
 
 def _drawn(flow: Flow) -> dict[str, Any]:
     hour = last_hour(DEFAULT_DB_ALIAS)
-    now = unfinished(DEFAULT_DB_ALIAS)
+    failed = retrying(DEFAULT_DB_ALIAS).failed_tries
     dead = {each.receiver: each.dead for each in by_receiver(DEFAULT_DB_ALIAS)}
     receivers = {
-        name: _live(hour.receivers.get(name) or Sum(), now.failed_tries[name], dead.get(name, 0))
+        name: _live(hour.receivers.get(name) or Sum(), failed[name], dead.get(name, 0))
         for name in {route.receiver for route in flow.routes if route.queue}
     }
     queues = {name: _live(found) for name, found in hour.queues.items()}

@@ -140,11 +140,12 @@ def _cards(found: Health) -> list[dict[str, Any]]:
     dead = list_of(Delivery, state__exact=State.DEAD)
     waiting = list_of(Delivery, state__exact=State.WAITING)
     relay = found.relay
+    failing = measures.at_least(found.retrying, more=found.more_retrying)
     return [
         _card("Oldest undelivered", measures.ago(oldest), "event not yet with all its receivers", bad=late),
         _card("Last minute", f"{last.done + last.skipped + last.dead:,}", f"of {last.emitted:,} events emitted"),
         _card("Last hour", f"{hour['done'] + hour['skipped'] + hour['dead']:,}", f"{hour['emitted']:,} events emitted"),
-        _card("Failing now", f"{found.retrying:,}", "failed, and tried again", bad=found.retrying, url=waiting),
+        _card("Failing now", failing, "failed, and tried again", bad=found.retrying, url=waiting),
         _card("Died in the last hour", f"{hour['dead']:,}", f"{hour['skipped']:,} skipped", bad=hour["dead"]),
         _card("Dead letters", f"{found.dead:,}", "wait for a person", bad=found.dead, url=dead),
         _card("Workers", f"{found.workers:,}", "give signs of life", bad=not found.workers),
@@ -157,7 +158,6 @@ def _card(name: str, value: str, text: str, *, bad: object = False, url: str = "
 
 
 def _queue(queue: QueueHealth) -> dict[str, Any]:
-    unknown = "at no pace" if queue.unfinished else "–"
     return {
         "name": queue.name,
         "url": list_of(Delivery, queue=queue.name),
@@ -165,18 +165,22 @@ def _queue(queue: QueueHealth) -> dict[str, Any]:
         "depth": "?" if queue.depth is None else f"{queue.depth:,}",
         "workers": f"{queue.workers} ({queue.processes})" if queue.workers else "none",
         "unserved": not queue.workers,
-        "unfinished": f"{queue.unfinished:,}",
+        "unfinished": measures.at_least(queue.unfinished, more=queue.more),
         "states": f"{queue.waiting:,} waiting, {queue.sent:,} sent, {queue.running:,} running",
-        "clear": unknown
-        if queue.clear_in is None
-        else measures.span(queue.clear_in)
-        if queue.clear_in
-        else "–",
+        "clear": _clear(queue),
         "rate": measures.rate(queue.per_minute),
         "wait": measures.several(queue.wait),
         "run": measures.several(queue.run),
         "spark": charts.spark(queue.by_minute, queue.name),
     }
+
+
+def _clear(queue: QueueHealth) -> str:
+    if not queue.unfinished:
+        return "–"
+    if queue.clear_in is None:
+        return "at no pace"
+    return f"> {measures.span(queue.clear_in)}" if queue.more else measures.span(queue.clear_in)
 
 
 def _receiver(receiver: ReceiverHealth) -> dict[str, Any]:

@@ -49,6 +49,11 @@ def rate(per_minute: float) -> str:
     return f"{per_minute:,.0f}" if per_minute >= 10 or not per_minute else f"{per_minute:.1f}"
 
 
+def at_least(number: int, *, more: bool) -> str:
+    """`more`: than were counted."""
+    return f"> {number:,}" if more else f"{number:,}"
+
+
 def percent(share: float | None) -> str:
     if share is None:
         return EMPTY

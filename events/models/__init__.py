@@ -6,6 +6,7 @@ from events.models.actions import Action
 from events.models.deliveries import (
     FINISHED,
     IS_DEAD,
+    IS_RETRYING,
     IS_UNFINISHED,
     IS_WAITING,
     UNFINISHED,
@@ -22,6 +23,7 @@ from events.models.refusals import Refusal
 __all__ = [
     "FINISHED",
     "IS_DEAD",
+    "IS_RETRYING",
     "IS_UNFINISHED",
     "IS_WAITING",
     "UNFINISHED",

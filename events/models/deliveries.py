@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from django.db import models
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
-from django.db.models.lookups import Exact, In
+from django.db.models.lookups import Exact, GreaterThan, In
 
 
 class State(models.TextChoices):
@@ -26,6 +26,8 @@ UNFINISHED = (State.WAITING, State.SENT, State.RUNNING)
 IS_UNFINISHED = In(models.F("state"), [RawSQL(f"'{state}'", ()) for state in UNFINISHED])  # noqa: S611 - our own words
 IS_WAITING = Exact(models.F("state"), RawSQL(f"'{State.WAITING}'", ()))  # noqa: S611 - as above
 IS_DEAD = Exact(models.F("state"), RawSQL(f"'{State.DEAD}'", ()))  # noqa: S611 - as above
+# It failed before, and waits to be tried again.
+IS_RETRYING = IS_WAITING & GreaterThan(models.F("tries"), RawSQL("0", ()))
 FINISHED = (State.DONE, State.SKIPPED, State.DEAD)
 
 
@@ -137,6 +139,12 @@ class Delivery(models.Model):
                 fields=["queue", "receiver", "next_at", "id"],
                 name="offload_delivery_turn",
                 condition=models.Q(state="waiting"),
+            ),
+            # How many wait to be tried again, of whom, and the oldest event of them, without a look at the rows.
+            models.Index(
+                fields=["event", "queue", "receiver", "tries"],
+                name="offload_delivery_retrying",
+                condition=models.Q(state="waiting", tries__gt=0),
             ),
             # Without those that wait, which have none: SQLite's ANALYZE would count a million NULLs as one message's
             # records, and the whole table would be read for those of any.

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Min
 from django.utils import timezone
 
 from events import transport
 from events.conf import settings
-from events.models import IS_UNFINISHED, Delivery, EventRecord, PausedReceiver, Queue, State
+from events.models import EventRecord, PausedReceiver, Queue, State
 from events.operations.failures import FailingReceiver, by_receiver
 from events.operations.minutes import last_hour
 from events.operations.pausing import known_queues
+from events.operations.unfinished import oldest_unfinished, queues_at_work, unfinished
 from events.operations.unserved import Unserved, unserved
 from events.relay.behind import due_since
 from events.relay.workers import Workforce
@@ -90,14 +90,14 @@ def figures(using: str) -> Figures:
     )
 
 
-def oldest_undelivered(using: str) -> datetime | None:
-    unfinished = Delivery.objects.using(using).filter(IS_UNFINISHED)
-    # Ids of events grow with time.
-    first = unfinished.order_by("event_id").values_list("event__emitted_at", flat=True).first()
+def oldest_undelivered(using: str, queues: Sequence[str] | None = None) -> datetime | None:
+    """`queues`: those of unfinished deliveries, where they are known already."""
+    first = oldest_unfinished(using, queues_at_work(using) if queues is None else queues)
     # Not a minute ago: what the fast path just published is not examined yet, though it may be done.
     before = timezone.now() - timedelta(minutes=1)
     unexamined = EventRecord.objects.using(using).filter(next_at__lt=before)
-    other: datetime | None = unexamined.aggregate(first=Min("emitted_at"))["first"]
+    # What is due for the longest: the index knows no other age of them.
+    other = unexamined.order_by("next_at").values_list("emitted_at", flat=True).first()
     return min((at for at in (first, other) if at is not None), default=None)
 
 
@@ -114,10 +114,7 @@ def broker_depths(queues: list[str]) -> tuple[dict[str, int], str]:
 
 
 def _queues(using: str, workforce: Workforce, depths: dict[str, int]) -> tuple[QueueFigures, ...]:
-    counts: Counter[tuple[str, str]] = Counter()
-    unfinished = Delivery.objects.using(using).filter(IS_UNFINISHED).order_by()
-    for queue, state, number in unfinished.values_list("queue", "state").annotate(n=Count("pk")):
-        counts[queue, state] = number
+    counts = unfinished(using, most=None).numbers
     paused = set(Queue.objects.using(using).filter(paused=True).values_list("name", flat=True))
     names = known_queues(using) | {queue for queue, _ in counts}
     return tuple(

@@ -16,7 +16,7 @@ from events.operations.failures import by_receiver
 from events.operations.figures import oldest_undelivered
 from events.operations.minutes import Bar, Hour, Sum, last_hour
 from events.operations.reaching import Reach, broker, database
-from events.operations.unfinished import RETRYING, Unfinished, unfinished
+from events.operations.unfinished import MANY, Unfinished, unfinished
 from events.registry import registry
 from events.relay.lease import LEASE
 from events.relay.metering import METER
@@ -38,8 +38,11 @@ class QueueHealth:
     waiting: int
     sent: int
     running: int
+    # Whether there are more of one of these three than were counted.
+    more: bool
     per_minute: float
-    # Seconds in which all that is unfinished will have ended at the pace of the last minutes; None where none did.
+    # Seconds in which all that is counted as unfinished will have ended at the pace of the last minutes; None where
+    # none did.
     clear_in: float | None
     # p50, p95, p99 of the last hour, in milliseconds.
     wait: tuple[float | None, ...]
@@ -104,6 +107,8 @@ class Health:
     last_hour: dict[str, int]
     bars: tuple[Bar, ...]
     retrying: int
+    # Whether there are more of those, of whichever receiver, than were counted.
+    more_retrying: bool
     dead: int
     workers: int
     queues: tuple[QueueHealth, ...]
@@ -121,8 +126,11 @@ class Overview:
     outboxes: tuple[Health, ...]
 
 
-def overview(aliases: Iterable[str]) -> Overview:
-    """Raises database errors of an alias that answered a moment ago."""
+def overview(aliases: Iterable[str], most: int | None = MANY) -> Overview:
+    """`most` of what is unfinished in each queue are counted; None: all.
+
+    Raises database errors of an alias that answered a moment ago.
+    """
     reached = {using: database(using) for using in aliases}
     names = tuple(sorted({*settings.QUEUES, *(receiver.route() for receiver in registry)}))
     reach, depths = broker(names)
@@ -132,7 +140,7 @@ def overview(aliases: Iterable[str]) -> Overview:
         broker=_earliest(reach, meters.values()),
         databases=reached,
         breaker=BreakerHealth(is_closed=fast_path.breaker.is_closed(), since=fast_path.breaker.since),
-        outboxes=tuple(_health(using, meters[using], names, depths) for using in answering),
+        outboxes=tuple(_health(using, meters[using], names, depths, most) for using in answering),
     )
 
 
@@ -147,22 +155,25 @@ def _meter(using: str) -> Meter | None:
     return Meter.objects.using(using).filter(name=METER).first()
 
 
-def _health(using: str, meter: Meter | None, names: tuple[str, ...], depths: dict[str, int]) -> Health:
+def _health(
+    using: str, meter: Meter | None, names: tuple[str, ...], depths: dict[str, int], most: int | None
+) -> Health:
     hour = last_hour(using)
-    now = unfinished(using)
+    now = unfinished(using, most)
     dead = {each.receiver: each.dead for each in by_receiver(using)}
     workforce = Workforce.read(using)
     rows = {row.name: row for row in Queue.objects.using(using).order_by("name")}
     paused = frozenset(PausedReceiver.objects.using(using).values_list("name", flat=True))
-    queues = {*names, *rows, *hour.queues, *(queue for queue, _, _ in now.numbers)}
+    queues = {*names, *rows, *hour.queues, *now.queues}
     return Health(
         using=using,
         at=timezone.now(),
-        oldest_undelivered=oldest_undelivered(using),
+        oldest_undelivered=oldest_undelivered(using, now.queues),
         last_minute=hour.last(),
         last_hour=dict(hour.total()),
         bars=tuple(hour.bars),
-        retrying=now.retrying(),
+        retrying=now.retrying.total,
+        more_retrying=now.retrying.more,
         dead=sum(dead.values()),
         workers=len(workforce.workers),
         queues=tuple(_queues(queues, rows, hour, now, workforce, depths)),
@@ -182,17 +193,17 @@ def _queues(
     for name in sorted(names, key=lambda name: (name not in settings.QUEUES, name)):
         found = hour.queues.get(name) or Sum()
         serving = [worker for worker in workforce.workers if name in worker.queues]
-        waiting = now.of_queue(name, State.WAITING, RETRYING)
-        left = now.of_queue(name, *UNFINISHED, RETRYING)
+        left = now.of_queue(name, *UNFINISHED)
         yield QueueHealth(
             name=name,
             paused=name in rows and rows[name].paused,
             depth=depths.get(name),
             workers=len(serving),
             processes=sum(worker.processes for worker in serving),
-            waiting=waiting,
+            waiting=now.of_queue(name, State.WAITING),
             sent=now.of_queue(name, State.SENT),
             running=now.of_queue(name, State.RUNNING),
+            more=name in now.more,
             per_minute=found.per_minute(),
             clear_in=_seconds(left, found.per_minute()),
             wait=found.waits(),
@@ -210,8 +221,7 @@ def _seconds(left: int, per_minute: float) -> float | None:
 def _receivers(
     hour: Hour, now: Unfinished, dead: dict[str, int], paused: frozenset[str]
 ) -> Iterable[ReceiverHealth]:
-    queues: dict[str, str] = {name: queue for queue, name, _ in now.numbers}
-    queues |= {receiver.name: receiver.route() for receiver in registry}
+    queues = now.retrying.queues | {receiver.name: receiver.route() for receiver in registry}
     for name in sorted({*queues, *hour.receivers, *dead}, key=lambda name: _trouble(name, dead, now)):
         found = hour.receivers.get(name) or Sum()
         yield ReceiverHealth(
@@ -220,9 +230,9 @@ def _receivers(
             paused=name in paused,
             per_minute=found.per_minute(),
             ended=found.ended,
-            failure_share=found.failure_share(now.failed_tries[name]),
+            failure_share=found.failure_share(now.retrying.failed_tries[name]),
             slowest_ms=found.slowest_ms,
-            retrying=now.retrying(name),
+            retrying=now.retrying.numbers[name],
             dead=dead.get(name, 0),
             run=found.runs(),
         )
@@ -230,7 +240,7 @@ def _receivers(
 
 def _trouble(name: str, dead: dict[str, int], now: Unfinished) -> tuple[Any, ...]:
     """The worst first."""
-    return -dead.get(name, 0), -now.retrying(name), name
+    return -dead.get(name, 0), -now.retrying.numbers[name], name
 
 
 def _relay(rows: Iterable[Queue], meter: Meter | None) -> RelayHealth:

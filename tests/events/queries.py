@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 _FORMS = (
     (r"(SAVEPOINT|RELEASE SAVEPOINT|ROLLBACK TO SAVEPOINT).*", r"\1"),
     (r"SELECT .*? FROM [\"`](\w+)[\"`].*", r"SELECT \1"),
+    (r"WITH RECURSIVE .*? FROM [\"`](\w+)[\"`].*", r"SELECT \1"),
     (r"INSERT (?:OR IGNORE )?INTO [\"`](\w+)[\"`].*", r"INSERT \1"),
     (r"UPDATE [\"`](\w+)[\"`].*", r"UPDATE \1"),
     (r"(SET LOCAL) .*", r"\1"),

@@ -237,9 +237,10 @@ def test_statements__are_as_many_however_much_there_is(log_in: Callable[..., Cli
         found.append([each for each in made if "offload" in each])
     assert found[0] == found[1]
     assert sorted(found[0]) == [
-        # What is unfinished, what is dead, the oldest of the unfinished, and of the events that nobody looked at yet.
-        *["SELECT offload_delivery"] * 3,
-        "SELECT offload_event",
+        # In which queues something is unfinished, how much of it, what is tried again, what is dead; and the oldest
+        # event with anything unfinished, and that nobody looked at yet.
+        *["SELECT offload_delivery"] * 4,
+        *["SELECT offload_event"] * 2,
         "SELECT offload_meter",
         "SELECT offload_minute",
         "SELECT offload_paused_receiver",
