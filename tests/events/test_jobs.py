@@ -129,8 +129,12 @@ def test_job__what_dies_again_is_not_tried_again_by_it() -> None:
     job = start("default", Chosen(receiver=FRAGILE), "redelivered", by="ann", rate=1)
     step(job)
     assert drain() == Drained(retrying=1, dead=1)
+    # It died in the very moment of asking, as far as anybody can tell.
+    Delivery.objects.update(finished_at=job.at)
     finish(job)
     assert (job.count, drain()) == (2, Drained(retrying=1, dead=1))
+    # Twice before, and twice each since.
+    assert [len(row.failures) for row in Delivery.objects.order_by("pk")] == [4, 4]
 
 
 def test_job__what_dies_later_than_it_was_asked_for__takes_nobodys_place() -> None:

@@ -9,6 +9,8 @@ _RECOVERY = "tests/processes/test_recovery.py"
 _TWO_WORKERS = "tests/processes/test_two_workers.py"
 _MISBEHAVIOUR = "tests/processes/test_misbehaviour.py"
 _DELIVERY = "tests/events/test_delivery.py"
+_KILL_SWITCH = "tests/events/test_kill_switch.py"
+_JOBS = "tests/events/test_jobs.py"
 
 ATOMIC = (
     off(
@@ -399,6 +401,139 @@ DEAD_LETTERS = (
     ),
 )
 
+# Of the same guarantee: an outage uses up no thousands of tries, and what it has used up is sent again.
+KILL_SWITCH = (
+    off(
+        7,
+        "a receiver that fails nearly always is parked",
+        "events/delivery/kill_switch.py",
+        "if failures > share * len(last):",
+        "if False:",
+        f"{_KILL_SWITCH}::test_parked__messages_on_their_way_are_put_back_without_a_try",
+    ),
+    off(
+        7,
+        "what was sent to a parked receiver uses no try",
+        "events/delivery/consuming.py",
+        "    if found.cover(message.receiver, message.queue) and not probes:",
+        "    if False:",
+        f"{_KILL_SWITCH}::test_parked__messages_on_their_way_are_put_back_without_a_try",
+    ),
+    Mechanism(
+        guarantee=7,
+        name="the rest of a message in which a receiver was parked uses no try",
+        edits=(
+            Edit(
+                file="events/delivery/kill_switch.py",
+                old="            self.parked = park(",
+                new="            park(",
+            ),
+        ),
+        test=(
+            f"{_KILL_SWITCH}::test_parked__after_so_many_failures__in_the_middle_of_a_message_and_the_rest_uses_no_try",
+        ),
+    ),
+    off(
+        7,
+        "a parked receiver is probed by one delivery at a time",
+        "events/relay/probing.py",
+        "rows.update(probe_at=after(settings.KILL_SWITCH_PROBE), probe=event_id) == 1",
+        "rows.update(probe=event_id) == 1",
+        f"{_KILL_SWITCH}::test_probe__one_delivery_at_its_time__and_when_it_fails_it_alone_has_used_a_try",
+    ),
+    off(
+        7,
+        "a worker runs the probe and nothing that looks like it",
+        "events/pauses.py",
+        "len(ids) == 1 and (receiver, ids[0]) in self.probes",
+        "len(ids) == 1 and receiver in self.parked",
+        f"{_KILL_SWITCH}::test_probe__one_delivery_at_its_time__and_when_it_fails_it_alone_has_used_a_try",
+    ),
+    off(
+        7,
+        "a probe that is done ends the parking",
+        "events/delivery/kill_switch.py",
+        "            self._probe = None if recover(self._using, self._receiver) else self._probe\n",
+        "            pass\n",
+        f"{_KILL_SWITCH}::test_probe__that_succeeds__lets_all_go_on",
+    ),
+    off(
+        7,
+        "a probe that is skipped doesn't",
+        "events/delivery/kill_switch.py",
+        "if self._probe and done:",
+        "if self._probe:",
+        f"{_KILL_SWITCH}::test_probe__that_is_skipped__is_no_answer__and_another_follows_at_once",
+    ),
+    off(
+        7,
+        "a person who pauses what is parked has the last word",
+        "events/operations/pausing.py",
+        "parked.update(probe_at=None, probe=None, **values)",
+        "parked.update(**values)",
+        f"{_KILL_SWITCH}::test_person__pauses_what_is_parked__and_nothing_is_let_through",
+    ),
+)
+
+JOBS = (
+    off(
+        7,
+        "a job's step and what it says of it are one transaction",
+        "events/relay/jobs.py",
+        "    with transaction.atomic(using=using):\n        job = ",
+        "    if True:\n        job = ",
+        f"{_JOBS}::test_step__killed_in_the_middle__is_as_if_never_begun",
+    ),
+    off(
+        7,
+        "a job passes each dead letter once",
+        "events/relay/jobs.py",
+        "rows.filter(pk__gt=job.cursor, pk__lte=job.last)",
+        "rows.filter(pk__lte=job.last)",
+        f"{_JOBS}::test_job__what_dies_again_is_not_tried_again_by_it",
+    ),
+    off(
+        7,
+        "a job takes its time",
+        "events/relay/jobs.py",
+        "after(len(keys) / job.rate if job.rate else 0)",
+        "after(0)",
+        f"{_JOBS}::test_job__at_a_rate__takes_as_many_as_a_second_allows_and_waits",
+    ),
+    off(
+        7,
+        "the rest waits for what becomes of the first",
+        "events/relay/jobs.py",
+        "if job.first is not None and not _is_settled(using, job, job.first):",
+        "if False:",
+        f"{_JOBS}::test_first_alone__it_fails_again__nothing_follows_until_somebody_says_so",
+    ),
+    off(
+        7,
+        "a step that fails stops its own job alone",
+        "events/relay/jobs.py",
+        "    except Exception as error:\n        # Tried again",
+        "    except ZeroDivisionError as error:\n        # Tried again",
+        f"{_JOBS}::test_step__fails__stops_its_job_and_says_why__the_others_have_their_turn",
+    ),
+    off(
+        7,
+        "a double click asks for one job",
+        "events/operations/jobs.py",
+        "        if same is not None:\n",
+        "        if False:\n",
+        f"{_JOBS}::test_start__twice_by_a_double_click__is_one_job",
+    ),
+    off(
+        7,
+        "only what is dead is sent again",
+        "events/relay/letters.py",
+        "filter(pk__in=keys, state=State.DEAD)",
+        "filter(pk__in=keys)",
+        "tests/events/test_operations_redelivering.py",
+    ),
+)
+
 BOUNDED = (
     off(
         8,
@@ -442,6 +577,14 @@ BOUNDED = (
     ),
     off(
         8,
+        "nor do the notes and reasons of those who dealt with it",
+        "events/operations/forgetting.py",
+        "    silenced = silence(using, [event.pk for event in events])\n",
+        "    silenced = 0\n",
+        "tests/events/test_operations_forgetting.py::test_forget__what_was_done_with_its_deliveries__stays_without_why",
+    ),
+    off(
+        8,
         "secrets never leave the process",
         "events/serializers/sensitive.py",
         "return any(_SENSITIVE",
@@ -469,6 +612,8 @@ MECHANISMS = (
     *BUDGET,
     *BACKLOG,
     *DEAD_LETTERS,
+    *KILL_SWITCH,
+    *JOBS,
     *BOUNDED,
     *NO_LOOPS,
 )
