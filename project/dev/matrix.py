@@ -45,6 +45,11 @@ def pairs() -> Iterator[Pair]:
     return (Pair(python, django) for python in PYTHONS for django in DJANGOS)
 
 
+def pair_here() -> Pair | None:
+    """The pair whose environment runs this process; None where that isn't one of the matrix's."""
+    return next((pair for pair in pairs() if pair.venv == Path(sys.prefix)), None)
+
+
 def find_python(version: str, environ: Mapping[str, str] = os.environ) -> str | None:
     """This one, one on PATH, or one of pyenv's; it has to be able to run."""
     pyenv = Path(environ.get("PYENV_ROOT") or Path(environ.get("HOME", "/")) / ".pyenv")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from project.dev import matrix
-from project.dev.matrix import Pair, find_python, pairs, requirements, run
+from project.dev.matrix import Pair, find_python, pair_here, pairs, requirements, run
 
 THIS = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -23,6 +23,13 @@ def test_pairs__every_python_with_every_django_that_it_can_run() -> None:
 
 def test_pair__that_cannot_be__is_left_out_with_the_reason() -> None:
     assert run(Pair("3.11", "6.1"), []) == "left out: Django 6.1 needs Python 3.12"
+
+
+def test_pair__here__is_the_one_whose_environment_this_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "prefix", str(Pair("3.12", "6.1").venv))
+    assert pair_here() == Pair("3.12", "6.1")
+    monkeypatch.setattr(sys, "prefix", sys.base_prefix)
+    assert pair_here() is None
 
 
 def test_python__found_where_it_runs(tmp_path: Path) -> None:

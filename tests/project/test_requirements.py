@@ -9,12 +9,17 @@ from django.conf import settings
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from project.dev import matrix
+
 DIRECTORY = Path(settings.BASE_DIR) / "requirements"
 
 
 def pinned(name: str) -> dict[str, Requirement]:
-    lines = (DIRECTORY / name).read_text().splitlines()
-    found = [Requirement(line) for line in lines if line and not re.match(r"#|-r ", line)]
+    return parsed((DIRECTORY / name).read_text())
+
+
+def parsed(text: str) -> dict[str, Requirement]:
+    found = [Requirement(line) for line in text.splitlines() if line and not re.match(r"#|-r ", line)]
     return {canonicalize_name(requirement.name): requirement for requirement in found}
 
 
@@ -43,6 +48,8 @@ def test_requirements__what_a_package_needs_is_pinned_too(name: str) -> None:
 
 def test_requirements__are_what_is_installed() -> None:
     every = pinned("base.txt") | pinned("dev.txt") | pinned("telemetry.txt")
+    if pair := matrix.pair_here():
+        every |= parsed(matrix.requirements(pair.django))
     wanted = {name: one for name, one in every.items() if is_wanted(one)}
 
     differing = {name for name, one in wanted.items() if not one.specifier.contains(installed(name))}
