@@ -225,6 +225,7 @@ def test_parked__the_database_is_away__the_next_failure_asks_again(offloaded: Of
 # --- Told ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])  # Django 6.1 asks each what it can
 def test_parked_and_recovered__are_told_and_shown(offloaded: Offloaded) -> None:
     offloaded(send_mail, mailed, retry=WORST)
     offloaded(told, receiver_parked, name="tests.parked")

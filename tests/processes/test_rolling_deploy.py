@@ -28,6 +28,8 @@ from tests.processes.conftest import ROOT, Start, WorkerProcess, wait_for
 from tests.shop.models import Effect
 
 pytestmark = pytest.mark.django_db(transaction=True)
+# Django 6.1's system checks ask each database what it can.
+diagnosing = pytest.mark.django_db(transaction=True, databases=["default", "other"])
 
 OLD, NEW = "old", "new"
 HERE = "depot.receivers"
@@ -159,6 +161,7 @@ def test_renamed_receiver__events_of_the_old_name__run_on_new_workers_alone(web:
     assert not Delivery.objects.filter(receiver=f"{HERE}.measure_parcel").exists()
 
 
+@diagnosing
 def test_renamed_receiver__events_of_the_new_name__wait_for_a_new_worker(web: Web, deploy: Deploy) -> None:
     old = deploy(OLD)
     web(NEW, "save", SAVES)
@@ -194,6 +197,7 @@ def test_mixed_fleet__what_reaches_an_old_worker_comes_to_a_new_one__with_few_me
 # --- removed and added ones -------------------------------------------------------------------------------
 
 
+@diagnosing
 def test_removed_receiver__its_events_wait_for_an_old_worker__and_hold_up_no_other(
     web: Web, deploy: Deploy
 ) -> None:
