@@ -56,6 +56,10 @@ if "TEST_KILL_SWITCH_PROBE" in os.environ:
     # For a test that waits for some.
     EVENTS = EVENTS | {"KILL_SWITCH_PROBE": float(os.environ["TEST_KILL_SWITCH_PROBE"])}
 
+if "TEST_LOOK_AHEAD" in os.environ:
+    # For a test whose runs have to be short, however slow the machine.
+    EVENTS = EVENTS | {"LOOK_AHEAD": float(os.environ["TEST_LOOK_AHEAD"])}
+
 if os.environ.get("TEST_OTHER_DATABASE", "on") == "on":
     # A second database with an outbox of its own, for the tests that say so; started processes have the first.
     DATABASES["other"] = {

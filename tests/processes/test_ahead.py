@@ -19,7 +19,7 @@ def done() -> int:
 
 
 def test_message_behind_a_long_run__goes_back_for_another_worker(start_worker: Start, tmp_path: Path) -> None:
-    busy = start_worker("-c", "1")
+    busy = start_worker("-c", "1", TEST_LOOK_AHEAD="5")
     for title in "abcdef":
         Item.objects.create(title=title)
     # Runs are short: from here on it takes one more than it runs.
