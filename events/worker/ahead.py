@@ -67,6 +67,10 @@ class LookAhead:
 
     def can_consume(self) -> bool:
         """In the place of kombu's, which knows no more than how many are allowed."""
+        if self._qos.channel._in_poll:
+            # The broker has been asked. kombu would leave its answer, off the queue already, in the socket: in
+            # nobody's hand until a run ends.
+            return True
         if not self.runs_are_short:
             return self._can_consume()
         allowed = self._qos.prefetch_count

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from events.models import Delivery, State
+from project.dev.broker import Broker
 from tests.processes.conftest import Start, wait_for
 from tests.shop.models import Item
 from tests.shop.poisons import wait
@@ -34,3 +35,28 @@ def test_message_behind_a_long_run__goes_back_for_another_worker(start_worker: S
     assert not Delivery.objects.filter(receiver__endswith="wait_outside", state=State.DONE).exists()
     (tmp_path / "open").touch()
     wait_for(lambda: done() == 15, "the long run's end", log=busy.log)
+
+
+def test_message_given_back__is_not_left_in_the_socket_of_the_one_who_gave_it(
+    start_worker: Start, broker: Broker, tmp_path: Path
+) -> None:
+    busy = start_worker("-c", "2")
+    for title in "abcdef":
+        Item.objects.create(title=title)
+    wait_for(lambda: done() == 12, "twelve deliveries", log=busy.log)
+    gates = [tmp_path / name for name in ("first", "second", "behind them")]
+    for gate in gates:
+        gate.mkdir()
+    gates[-1].joinpath("open").touch()
+    for gate in gates[:2]:
+        wait.send(gate=str(gate), kind="wait_outside")
+        wait_for((gate / "begun").exists, "a long run", log=busy.log)
+
+    # A single message: there is room for one more, so the worker has asked for it when this one goes back.
+    wait.send(gate=str(gates[-1]), kind="wait_in_transaction")
+
+    wait_for(lambda: broker.client().llen("default") == 1, "the message in its queue", log=busy.log)
+    start_worker("-c", "1")
+    wait_for(lambda: done() == 13, "what came behind them", log=busy.log)
+    # In neither queue nor hand it would have been sent again.
+    assert "lost=" not in busy.log.read_text()
