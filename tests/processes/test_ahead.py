@@ -19,8 +19,11 @@ def done() -> int:
     return Delivery.objects.filter(state=State.DONE).count()
 
 
-def test_message_behind_a_long_run__goes_back_for_another_worker(start_worker: Start, tmp_path: Path) -> None:
-    busy = start_worker("-c", "1", TEST_LOOK_AHEAD="5")
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+def test_message_behind_a_long_run__is_there_for_another_worker(
+    start_worker: Start, tmp_path: Path, pool: str
+) -> None:
+    busy = start_worker("-P", pool, "-c", "1")
     for title in "abcdef":
         Item.objects.create(title=title)
     # Runs are short: from here on it takes one more than it runs.
