@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from celery import bootsteps
@@ -28,12 +29,16 @@ class Ahead(bootsteps.StartStopStep):  # type: ignore[misc]  # celery ships no t
 
     def start(self, parent: Any) -> None:
         channel = parent.task_consumer.channel
-        semaphore = getattr(parent.controller, "semaphore", None)
+        semaphore: Any = getattr(parent.controller, "semaphore", None)
         # Threads take all they are given, and there is no way back from there.
         waits = parent.hub is not None and semaphore is not None and parent.pool.uses_semaphore
         if waits and "BRPOP" in getattr(channel, "handlers", ()):
             look_ahead = LookAhead(
-                channel.qos, parent.pool.num_processes, lambda: semaphore.value > 0, parent.hub.call_later
+                channel.qos,
+                parent.pool.num_processes,
+                lambda: semaphore.value > 0,
+                parent.hub.call_later,
+                partial(_more_may_begin, parent),
             )
             channel.qos.can_consume = look_ahead.can_consume
             _current[:] = [look_ahead]
@@ -43,16 +48,23 @@ class LookAhead:
     """Whether more messages are taken than run; and which go back.
 
     `is_free` says whether a process would begin at once; `call_later(seconds, function, argument)` is the event loop's.
+    `may_begin` says whether a process has nothing to run, or would be made for another message.
     """
 
     def __init__(
-        self, qos: Any, processes: int, is_free: Callable[[], bool], call_later: Callable[..., object]
+        self,
+        qos: Any,
+        processes: int,
+        is_free: Callable[[], bool],
+        call_later: Callable[..., object],
+        may_begin: Callable[[], bool],
     ) -> None:
         self._qos = qos
         self._can_consume: Callable[[], bool] = qos.can_consume
         self._processes = processes
         self._is_free = is_free
         self._call_later = call_later
+        self._may_begin = may_begin
         self.runs_are_short = False
 
     def can_consume(self) -> bool:
@@ -62,7 +74,9 @@ class LookAhead:
             # nobody's hand until a run ends.
             return True
         if not self.runs_are_short:
-            return self._can_consume()
+            # Of a task that is acknowledged before it runs kombu knows nothing: what came behind it would go back,
+            # and be taken again, until it ends.
+            return self._may_begin() and self._can_consume()
         allowed = self._qos.prefetch_count
         self._qos.prefetch_count = allowed + self._processes
         try:
@@ -79,7 +93,8 @@ class LookAhead:
         self.runs_are_short = seconds < SHORT
 
     def _look(self, request: Any) -> None:
-        if _has_begun(request):
+        if _has_begun(request) or request not in state.reserved_requests:
+            # Or it waits for its time or its rate, as another app's may, or its connection is gone, and it with that.
             return
         self.runs_are_short = False
         # Celery asks that before it begins one, and frees the process that it had for it.
@@ -87,6 +102,16 @@ class LookAhead:
         request.reject(requeue=True)
         state.task_ready(request)
         logger.debug("events.worker message=%s waited=%s result='back to its queue'", request.id, SHORT)
+
+
+def _more_may_begin(consumer: Any) -> bool:
+    processes: int = consumer.pool.num_processes
+    # Where Celery scales by itself, it does so for messages that have nobody to run them.
+    return _begun() < processes or processes < int(consumer.controller.max_concurrency or 0)
+
+
+def _begun() -> int:
+    return sum(request._apply_result is not None for request in state.reserved_requests)
 
 
 def _has_begun(request: Any) -> bool:

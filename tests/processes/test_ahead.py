@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from events.models import Delivery, State
+from project.celery import app
 from project.dev.broker import Broker
 from tests.processes.conftest import Start, wait_for
 from tests.shop.models import Item
@@ -63,3 +65,31 @@ def test_message_given_back__is_not_left_in_the_socket_of_the_one_who_gave_it(
     wait_for(lambda: done() == 13, "what came behind them", log=busy.log)
     # In neither queue nor hand it would have been sent again.
     assert "lost=" not in busy.log.read_text()
+
+
+def test_task_of_another_app_that_waits_for_its_time__is_left_to_celery(
+    start_worker: Start, broker: Broker, tmp_path: Path
+) -> None:
+    busy = start_worker("-c", "1")
+    for title in "abcdef":
+        Item.objects.create(title=title)
+    wait_for(lambda: done() == 12, "twelve deliveries", log=busy.log)
+    gates = [tmp_path / name for name in ("long", "behind it")]
+    for gate in gates:
+        gate.mkdir()
+    wait.send(gate=str(gates[0]), kind="wait_outside")
+    wait_for((gates[0] / "begun").exists, "the long run", log=busy.log)
+    app.tasks["celery.backend_cleanup"].apply_async(countdown=3600, queue="default")
+    wait_for(put_off, "a task for later", log=busy.log)
+
+    # By the time that this one goes back, the other would have.
+    wait.send(gate=str(gates[1]), kind="wait_in_transaction")
+    wait_for(lambda: broker.client().llen("default") == 1, "a message that goes back", log=busy.log)
+
+    wait_for(put_off, "the task for later", log=busy.log)
+    assert [task["request"]["delivery_info"]["redelivered"] for task in put_off()] == [False]
+
+
+def put_off() -> list[Any]:
+    workers = app.control.inspect(timeout=5, limit=1).scheduled() or {}
+    return [task for tasks in workers.values() for task in tasks]
