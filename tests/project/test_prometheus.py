@@ -21,7 +21,7 @@ from events.models import State
 from project.dev.ports import free_port
 from tests.events.ageing import store
 from tests.events.ending import counted
-from tests.processes.conftest import wait_for
+from tests.processes.conftest import PATIENCE, wait_for
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 TOKEN = "a-token-that-nobody-guesses"
@@ -71,7 +71,7 @@ def prometheus(config: dict[str, Any], directory: Path) -> Iterator[str]:
 def answers(address: str) -> bool:
     try:
         return requests.get(f"http://{address}/-/ready", timeout=5).ok
-    except requests.ConnectionError:
+    except requests.RequestException:
         return False
 
 
@@ -106,7 +106,7 @@ def asked_by_dashboard() -> set[str]:
 
 
 def asked(api: str, what: str, **params: str) -> Any:
-    answer = requests.get(f"{api}/{what}", params=params, timeout=20).json()
+    answer = requests.get(f"{api}/{what}", params=params, timeout=PATIENCE).json()
     assert answer["status"] == "success", answer
     return answer["data"]
 
@@ -126,18 +126,22 @@ def test_prometheus__has_an_answer_to_each_panel_and_wakes_somebody_for_a_dead_l
             return {ask for ask in asked_by_dashboard() if not asked(api, "query", query=ask)["result"]}
 
         wait_for(lambda: unanswered() <= EMPTY, "an answer to each panel", log=tmp_path / "prometheus.log")
-        [target] = asked(api, "targets")["activeTargets"]
-        assert target["health"] == "up", target["lastError"]
 
-        def awake() -> list[Any]:
-            alerts = asked(api, "alerts")["alerts"]
+        def is_up() -> bool:
+            """By the last answer: on a machine that is busy, one in a while takes too long."""
+            [target] = asked(api, "targets")["activeTargets"]
+            return bool(target["health"] == "up")
+
+        wait_for(is_up, "an answer in time", log=tmp_path / "prometheus.log")
+
+        def awake() -> list[str]:
             return [
-                a
-                for a in alerts
-                if a["state"] == "firing" and a["labels"]["alertname"] == "EventsDeadLetters"
+                alert["labels"]["receiver"]
+                for alert in asked(api, "alerts")["alerts"]
+                if alert["state"] == "firing" and alert["labels"]["alertname"] == "EventsDeadLetters"
             ]
 
-        wait_for(awake, "the alert of a dead letter")
-        assert [alert["labels"]["receiver"] for alert in awake()] == [RECEIVER]
+        # It ends with an answer that comes too late, and begins again with the next.
+        wait_for(lambda: awake() == [RECEIVER], "the alert of a dead letter", log=tmp_path / "prometheus.log")
         rules = [rule for group in asked(api, "rules")["groups"] for rule in group["rules"]]
         assert {rule["health"] for rule in rules} == {"ok"}
