@@ -25,6 +25,8 @@ logger = logging.getLogger("events")
 EVERY = 0.25
 # While a backlog drains: whoever waits for a lock of ours has time to get it.
 _SOONEST = 0.005
+# While more events are due than a round examines: for a queue with room, one may lie behind the others.
+_BETWEEN = 0.02
 _AFTER_ERROR = 1.0
 _TELL_EVERY = 60.0
 # Seconds between two looks for a job, while none is due.
@@ -100,7 +102,8 @@ class Relay:
         if done.more and not done.is_served:
             # Somebody may wait for what is behind it.
             return 0.0
-        return max(_SOONEST, min(due) - time.monotonic()) if due else self.every
+        pause = max(_SOONEST, min(due) - time.monotonic()) if due else self.every
+        return min(pause, _BETWEEN) if done.more else pause
 
     def _prune(self, using: str) -> None:
         if using not in self._pruning:
