@@ -16,10 +16,8 @@ from typing import Any
 from celery import bootsteps
 from celery.worker import state
 
+from events.conf import settings
 from events.delivery.failing import logger
-
-# Seconds: a run of at most that is short, and no message waits longer than that for one to end.
-SHORT = 0.05
 
 
 class Ahead(bootsteps.StartStopStep):  # type: ignore[misc]  # celery ships no types
@@ -30,10 +28,12 @@ class Ahead(bootsteps.StartStopStep):  # type: ignore[misc]  # celery ships no t
     def start(self, parent: Any) -> None:
         channel = parent.task_consumer.channel
         semaphore: Any = getattr(parent.controller, "semaphore", None)
+        seconds = settings.LOOK_AHEAD
         # Threads take all they are given, and there is no way back from there.
         waits = parent.hub is not None and semaphore is not None and parent.pool.uses_semaphore
-        if waits and "BRPOP" in getattr(channel, "handlers", ()):
+        if seconds is not None and waits and "BRPOP" in getattr(channel, "handlers", ()):
             look_ahead = LookAhead(
+                seconds,
                 channel.qos,
                 parent.pool.num_processes,
                 lambda: semaphore.value > 0,
@@ -47,18 +47,21 @@ class Ahead(bootsteps.StartStopStep):  # type: ignore[misc]  # celery ships no t
 class LookAhead:
     """Whether more messages are taken than run; and which go back.
 
-    `is_free` says whether a process would begin at once; `call_later(seconds, function, argument)` is the event loop's.
-    `may_begin` says whether a process has nothing to run, or would be made for another message.
+    `short`: seconds; a run of less is short, and no message waits longer than that for one to end. `is_free` says
+    whether a process would begin at once, `may_begin` whether one has nothing to run or would be made for another
+    message; `call_later(seconds, function, argument)` is the event loop's.
     """
 
     def __init__(
         self,
+        short: float,
         qos: Any,
         processes: int,
         is_free: Callable[[], bool],
         call_later: Callable[..., object],
         may_begin: Callable[[], bool],
     ) -> None:
+        self._short = short
         self._qos = qos
         self._can_consume: Callable[[], bool] = qos.can_consume
         self._processes = processes
@@ -86,11 +89,11 @@ class LookAhead:
 
     def received(self, request: Any) -> None:
         if not self._is_free():
-            self._call_later(SHORT, self._look, request)
+            self._call_later(self._short, self._look, request)
 
     def ended(self, seconds: float) -> None:
         """A message was worked off."""
-        self.runs_are_short = seconds < SHORT
+        self.runs_are_short = seconds < self._short
 
     def _look(self, request: Any) -> None:
         if _has_begun(request) or request not in state.reserved_requests:
@@ -101,7 +104,7 @@ class LookAhead:
         request._already_revoked = True
         request.reject(requeue=True)
         state.task_ready(request)
-        logger.debug("events.worker message=%s waited=%s result='back to its queue'", request.id, SHORT)
+        logger.debug("events.worker message=%s waited=%s result='back to its queue'", request.id, self._short)
 
 
 def _more_may_begin(consumer: Any) -> bool:
