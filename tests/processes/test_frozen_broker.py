@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -12,8 +13,9 @@ from events.models import Delivery, State
 from project.dev.broker import Broker
 from tests import brokers
 from tests.processes.conftest import Start, wait_for
+from tests.processes.wire import laid_into
 from tests.shop.models import Item
-from tests.shop.receivers import slow
+from tests.shop.poisons import wait
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -26,17 +28,20 @@ def has_noticed(log: str) -> bool:
 
 
 def test_broker_that_acknowledged_nothing_for_a_while__has_its_worker_back(
-    start_worker: Start, broker: Broker
+    start_worker: Start, broker: Broker, tmp_path: Path
 ) -> None:
     if broker.pid is None:
         pytest.skip("REDIS_URL names a server that is not ours to freeze")
+    # A message each: both of the worker's places are taken, until the gate opens.
+    for _ in range(2):
+        with laid_into("default"):
+            wait.send(gate=str(tmp_path), kind="wait_outside")
     # Which would wait for the broker first, and then find nothing wrong with it.
     worker = start_worker("--without-heartbeat", "--without-gossip")
-    # For two receivers: both of the worker's places are taken.
-    slow.send(None, seconds=2.0)
     wait_for(lambda: brokers.in_hand(broker) == 2, "both messages in hand", log=worker.log)
     os.kill(broker.pid, signal.SIGSTOP)
     try:
+        (tmp_path / "open").touch()
         wait_for(lambda: has_noticed(worker.log.read_text()), "what a frozen broker does", log=worker.log)
     finally:
         os.kill(broker.pid, signal.SIGCONT)
