@@ -24,8 +24,9 @@ from events.timing import limits
 
 # Events in a message of a receiver that this process hasn't imported.
 _BATCH = 100
-# Messages marked as sent in one transaction.
+# Messages marked as sent in one transaction; and deliveries after which no other receiver's are added.
 _TOGETHER = 4
+_MANY = 1_000
 # Envelopes read in one statement, none of them larger than what a message carries.
 _AT_ONCE = 100
 
@@ -98,7 +99,7 @@ def _send_some(using: str, queue: str, turn: list[str], room: int, publish: Publ
     messages: list[tuple[str, list[_Taken]]] = []
     with transaction.atomic(using=using):
         for receiver in turn[:_TOGETHER]:
-            if len(messages) >= room:
+            if len(messages) >= room or sum(len(group) for _, group in messages) >= _MANY:
                 break
             turn.remove(receiver)
             if rows := _taken(using, queue, receiver):

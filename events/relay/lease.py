@@ -26,7 +26,7 @@ def take(using: str, name: str) -> bool:
     """Whether the queue is ours to feed, unpaused, for the next RENEW seconds at least."""
     unpaused = Queue.objects.using(using).filter(name=name, paused=False)
     # A relay asks many times a second, and a write waits for others' on SQLite, and leaves a dead row on PostgreSQL.
-    if unpaused.filter(lease_owner=who(), lease_until__gt=after(RENEW + 1)).exists():
+    if unpaused.filter(lease_owner=who(), lease_until__gt=after(RENEW + 3)).exists():
         return True
     rows = unpaused.filter(Q(lease_until=None) | Q(lease_until__lt=Now()) | Q(lease_owner=who()))
     return rows.update(lease_owner=who(), lease_until=after(LEASE)) == 1

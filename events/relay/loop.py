@@ -25,8 +25,6 @@ logger = logging.getLogger("events")
 EVERY = 0.25
 # While a backlog drains: whoever waits for a lock of ours has time to get it.
 _SOONEST = 0.005
-# While more events are due than a round examines: for a queue with room, one may lie behind the others.
-_BETWEEN = 0.02
 _AFTER_ERROR = 1.0
 _TELL_EVERY = 60.0
 # Seconds between two looks for a job, while none is due.
@@ -44,7 +42,6 @@ class Relay:
     def __init__(self, every: float = EVERY) -> None:
         self.every = every
         self._pacing = Pacing(longest=every)
-        self._done: dict[str, Round] = {}
         self._stopping = threading.Event()
         self._started = time.monotonic()
         self._tell_at = self._started + _TELL_EVERY
@@ -78,7 +75,7 @@ class Relay:
             self._tell_at = time.monotonic() + _TELL_EVERY
         for using in outbox_aliases():
             try:
-                done = self._done[using] = turn(using, self._done.get(using))
+                done = turn(using)
                 pause = min(pause, self._pause_after(using, done))
                 self._prune(using)
                 self._tell(using, done)
@@ -99,11 +96,10 @@ class Relay:
 
     def _pause_after(self, using: str, done: Round) -> float:
         due = [self._pacing.due(using, queue, fed) for queue, fed in done.fed.items()]
-        if done.more and not done.is_served:
-            # Somebody may wait for what is behind it.
-            return 0.0
-        pause = max(_SOONEST, min(due) - time.monotonic()) if due else self.every
-        return min(pause, _BETWEEN) if done.more else pause
+        if done.more:
+            # For a queue that has nothing, one may lie behind the others.
+            return _SOONEST
+        return max(_SOONEST, min(due) - time.monotonic()) if due else self.every
 
     def _prune(self, using: str) -> None:
         if using not in self._pruning:

@@ -26,22 +26,19 @@ _TARGET = 0.5
 # Whole hundreds, where it takes so many: what is sent at once are a hundred, and the rest would be a message too.
 _ROUND = 100
 
-# Events of one transaction while all queues have what they have room for: who works it off waits for the lock.
-UNHURRIED = 100
-
 # Alias → events of its next transaction.
 _sizes: defaultdict[str, Size] = defaultdict(lambda: Size(target=_TARGET, first=BATCH, most=BATCH))
 
 
-def batch(using: str, most: int = BATCH) -> int:
+def batch(using: str) -> int:
     """How many events the next call of `materialise` examines, where as many are due."""
-    rows = min(_sizes[using].rows, most)
+    rows = _sizes[using].rows
     return rows if rows < _ROUND else rows - rows % _ROUND
 
 
-def materialise(using: str, held: frozenset[Pair], most: int = BATCH) -> int:
-    """Records for the events that are due, at most `most` of them; how many events were examined."""
-    most = batch(using, most)
+def materialise(using: str, held: frozenset[Pair]) -> int:
+    """Records for the events that are due, a batch of them; how many events were examined."""
+    most = batch(using)
     try:
         began = time.monotonic()
         examined = _examined(using, held, _due(using, most))

@@ -36,6 +36,6 @@ class Pacing:
         self._looked[key] = fed.at
         if fed.sent < fed.room:
             return fed.at + self._longest
-        # Of a full one, less was taken than could be seen: twice as long.
-        taken = max(fed.room, fed.window / 4)
+        # Of a full one, less was taken than could be seen: half as long again.
+        taken = max(fed.room, fed.window / 3)
         return fed.at + min(self._longest, since * fed.window / 2 / taken)

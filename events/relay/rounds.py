@@ -18,7 +18,7 @@ from events.relay import lease
 from events.relay.doubt import doubt
 from events.relay.feeding import feed
 from events.relay.looking import examine
-from events.relay.materialising import BATCH, UNHURRIED, batch, materialise
+from events.relay.materialising import batch, materialise
 from events.relay.pacing import Fed
 from events.relay.workers import Workforce, bury_the_dead
 
@@ -47,24 +47,16 @@ class Round:
     # What the broker said instead of an answer; None where none was asked.
     broker_error: str | None = field(default=None, compare=False)
 
-    @property
-    def is_served(self) -> bool:
-        """Whether every queue got all that it had room for."""
-        return bool(self.fed) and all(fed.sent >= fed.room for fed in self.fed.values())
-
     def __bool__(self) -> bool:
         return bool(self.materialised or self.recovered or self.lost or self.messages)
 
 
-def turn(using: str, before: Round | None = None) -> Round:
-    """One round on the outbox of `using`. Raises database errors; a broker that is away ends it early.
-
-    `before`: what the last one did.
-    """
+def turn(using: str) -> Round:
+    """One round on the outbox of `using`. Raises database errors; a broker that is away ends it early."""
     done = Round(recovered=bury_the_dead(using))
     workforce = Workforce.read(using)
-    most = batch(using, UNHURRIED if before is not None and before.is_served else BATCH)
-    done.materialised = materialise(using, workforce.held(), most)
+    most = batch(using)
+    done.materialised = materialise(using, workforce.held())
     done.more = done.materialised >= most
     for queue in _queues(using):
         if lease.take(using, queue) and not _serve(using, queue, done):

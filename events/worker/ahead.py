@@ -31,6 +31,8 @@ class Ahead(bootsteps.StartStopStep):  # type: ignore[misc]  # celery ships no t
         seconds = settings.LOOK_AHEAD
         # Threads take all they are given, and there is no way back from there.
         waits = parent.hub is not None and semaphore is not None and parent.pool.uses_semaphore
+        # Nor without Celery's locks, where all that is taken is handed to the pool at once.
+        waits = waits and parent.controller.pool_putlocks
         if seconds is not None and waits and "BRPOP" in getattr(channel, "handlers", ()):
             look_ahead = LookAhead(
                 seconds,

@@ -22,11 +22,10 @@ from events.ids import uuid7
 from events.message import Message
 from events.models import IS_UNFINISHED, Delivery, EventRecord, Worker
 from events.registry import registry
-from events.relay import materialising, slices
-from events.relay.ageing import Size
+from events.relay import slices
 from events.relay.feeding import feed
-from events.relay.loop import _BETWEEN, Relay
-from events.relay.materialising import BATCH, UNHURRIED, batch, materialise
+from events.relay.loop import _SOONEST, Relay
+from events.relay.materialising import BATCH, batch, materialise
 from events.relay.pacing import Fed
 from events.relay.rounds import Round, turn
 from project.dev.broker import Broker
@@ -169,24 +168,9 @@ def test_batches__of_what_a_person_replays_or_forgets__by_their_bytes(
     assert [event.pk for some in cut for event in some] == keys
 
 
-def test_relay_whose_queues_have_all_they_have_room_for__examines_a_few_events_at_a_time(
-    broker: Broker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """On SQLite whoever works off what is in them waits meanwhile."""
-    # However slow this machine.
-    monkeypatch.setitem(materialising._sizes, "default", Size(target=1000.0, first=BATCH, most=BATCH))
-    brokers.empty(broker)
-    store(BATCH, receivers={MEASURE: "default"}, states=(), next_at=old())
-    Worker.objects.create(id="one", queues=["default"], receivers=[MEASURE])
-    served = Round(fed={"default": Fed(window=8, room=4, sent=4)})
-    assert turn("default", served).materialised == UNHURRIED
-    hungry = Round(fed={"default": Fed(window=8, room=4, sent=1)})
-    assert turn("default", hungry).materialised == BATCH - UNHURRIED
-
-
 def test_relay_whose_queues_are_full__goes_on_with_a_backlog_of_events_at_once() -> None:
     """Behind it may lie one for a queue that has nothing, which no queue's pace knows of."""
     # Looked at in an hour: however slow this machine, nothing of the pause has passed.
     full = {"default": Fed(window=8, room=0, sent=0, at=time.monotonic() + 3600)}
-    assert Relay()._pause_after("default", Round(more=True, fed=full)) <= _BETWEEN
-    assert Relay()._pause_after("default", Round(more=False, fed=full)) > _BETWEEN
+    assert Relay()._pause_after("default", Round(more=True, fed=full)) == _SOONEST
+    assert Relay()._pause_after("default", Round(more=False, fed=full)) > _SOONEST

@@ -24,9 +24,9 @@ def test_window_found_empty__is_looked_at_sooner_each_time_until_half_of_it_is_l
 def test_window_found_all_but_full__is_looked_at_later() -> None:
     pacing = Pacing(LONGEST)
     pacing.due("default", "mail", fed(100.0, room=8))
-    assert next_after(pacing, fed(100.05, room=2)) == 0.1
-    assert next_after(pacing, fed(100.15, room=0)) == 0.2
-    assert next_after(pacing, fed(100.35, room=0)) == LONGEST
+    assert next_after(pacing, fed(100.06, room=3)) == 0.08
+    assert next_after(pacing, fed(100.14, room=0)) == 0.12
+    assert next_after(pacing, fed(100.34, room=0)) == LONGEST
 
 
 def test_queue_with_nothing_more_waiting__is_looked_at_after_the_longest_time() -> None:
