@@ -27,7 +27,7 @@ SAVES = 400
 # Of events that take longer to work off than to emit.
 ROUNDS, SLOW = 6, 500
 # Messages that a relay has in the broker for a worker of two processes.
-WINDOW = 8
+WINDOW, PROCESSES = 8, 2
 
 
 def test_backlog__stays_out_of_the_broker_and_drains_once_each(
@@ -86,7 +86,8 @@ def test_receiver_slower_than_what_arrives__takes_no_more_memory_and_a_person_is
         told = told or "audit falls behind" in run("status")
         time.sleep(0.1)
     assert told
-    assert 0 < longest <= WINDOW
+    # And what it took ahead and gave back, a message for each process: see decision 0017.
+    assert 0 < longest <= WINDOW + PROCESSES
     # All of them, held, would be twice that.
     assert most - begun < 30
     keys = list(Effect.objects.values_list("receiver", "key"))

@@ -33,6 +33,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 ITEMS = 20
 # Four a process, and the two workers have two each.
 WINDOW = 16
+PROCESSES = 4
 
 
 def left_to_the_relay(count: int = ITEMS) -> None:
@@ -87,7 +88,8 @@ def test_two_relays_and_two_workers_on_one_backlog__each_effect_once_and_never_m
         return finished(2 * count + 2)
 
     wait_for(drained, "every delivery")
-    assert deepest <= WINDOW
+    # And what a worker took ahead of what it ran, and gave back: a message for each of its processes (0017).
+    assert deepest <= WINDOW + PROCESSES
     assert_once_each(2 * count + 2)
     # Ten in a message of count_trades: none was sent a second time.
     messages = Delivery.objects.filter(receiver__endswith="count_trades").values("message_id").distinct()
