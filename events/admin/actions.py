@@ -12,8 +12,7 @@ from django.urls import URLPattern, path
 from django.views.decorators.http import require_GET, require_POST
 
 from events.admin.base import ReadOnlyAdmin
-from events.admin.showing import may_see_errors, moment, page_of
-from events.delivery import kill_switch
+from events.admin.showing import may_see_errors, moment, page_of, why_of
 from events.models import Action
 from events.operations.jobs import go_on, stop
 from events.texts import unquoted
@@ -71,8 +70,7 @@ class ActionAdmin(ReadOnlyAdmin):
 
     @admin.display(description="why")
     def reason(self, row: Any) -> str:
-        # Persons quote what they like.
-        return row.why if row.quotes or row.by != kill_switch.BY else unquoted(row.why)
+        return why_of(row, quotes=row.quotes)
 
     @admin.display(description="outcome")
     def result(self, row: Any) -> str:

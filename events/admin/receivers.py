@@ -16,13 +16,11 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_POST
 
 from events.admin.base import ReadOnlyAdmin
-from events.admin.showing import may_see_errors, moment, receiver_name
-from events.delivery import kill_switch
+from events.admin.showing import may_see_errors, moment, receiver_name, why_of
 from events.models import PausedReceiver
 from events.operations.failures import by_receiver
 from events.operations.pausing import UnknownTarget, find, pause, resume
 from events.registry import registry
-from events.texts import unquoted
 
 _ACTS = {"pause": (pause, "Paused"), "resume": (resume, "Resumed")}
 
@@ -92,13 +90,9 @@ def _lines(*, quotes: bool) -> Iterator[dict[str, Any]]:
             "says": inspect.getdoc(receiver.function) or "" if receiver else "",
             "queue": receiver.route() if receiver else "",
             "row": row,
-            "why": _why(row, quotes=quotes) if row else "",
+            "why": why_of(row, quotes=quotes) if row else "",
             "since": moment(row.since) if row else "",
             "probe": moment(row.probe_at) if row and row.probe_at else "",
             "dead": dead.get(name, 0),
             "failures": f"{reverse('admin:offload_failure_changelist')}?{urlencode({'receiver': name})}",
         }
-
-
-def _why(row: PausedReceiver, *, quotes: bool) -> str:
-    return row.why if quotes or row.by != kill_switch.BY else unquoted(row.why)

@@ -17,8 +17,10 @@ from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
-from events.models import Delivery, State
+from events.delivery import kill_switch
+from events.models import Action, Delivery, PausedReceiver, State
 from events.operations.telling import Change
+from events.texts import unquoted
 
 EMPTY = "–"
 
@@ -42,6 +44,12 @@ def visible_page(row: Model, viewer: Any) -> str:
 def may_see_errors(viewer: Any) -> bool:
     """What receivers raise holds what they were given."""
     return bool(viewer.has_perm("offload.view_delivery"))
+
+
+def why_of(row: Action | PausedReceiver, *, quotes: bool) -> str:
+    """Its reason; the kill switch's without the error that it quotes, where the viewer may see none."""
+    # Persons quote what they like.
+    return row.why if quotes or row.by != kill_switch.BY else unquoted(row.why)
 
 
 def changes_table(changes: Sequence[Change]) -> SafeString | str:
