@@ -42,7 +42,7 @@ class Settings:
     TIME_LIMIT: float = 300.0
     # Seconds. While runs take less, a worker takes one message more for each process than it runs, and one that has
     # waited as long goes back to its queue; None: never. On Redis.
-    LOOK_AHEAD: float | None = None
+    LOOK_AHEAD: float | None = 0.05
     # Messages waiting in a queue from which on the emitter leaves its events to the relay.
     WINDOW: int = 64
     # Seconds a publish may take before commits leave their events to the relay. No request waits for it.

@@ -11,25 +11,26 @@ import logging
 import os
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
 from events import pauses, transport
 from events.breaker import Breaker
 from events.conf import settings
+from events.depths import Depths
 from events.message import Message, inlined
 from events.outbox import Emission
 from events.registry import registry
 from events.timing import limits
-from events.transport import Courier
+from events.transport.courier import Courier, Load
 
 logger = logging.getLogger("events")
 
-# Seconds a queue's length is believed.
-_DEPTH_FRESH = 0.1
 # Seconds the broker may take for one answer. Only the courier waits for it.
 _ANSWER = 1.0
+# Seconds that what a commit publishes waits for others, where its queue has enough in it.
+_LONGEST = 0.05
 # Seconds a process that ends waits for what it committed last, unless the broker fails before; the relay would
 # need some twenty.
 _AT_EXIT = 10.0
@@ -46,10 +47,8 @@ class FastPath:
     def __init__(self) -> None:
         self.courier: Courier[Parcel] = Courier(self._deliver, self._recover)
         self.breaker = Breaker(self._probe)
+        self.depths = Depths()
         self._suspended = 0
-        self._depths: dict[str, tuple[float, int]] = {}
-        # When each long queue was last asked about, which is not when it was measured.
-        self._asked: dict[str, float] = {}
 
     def choose(self, receivers: Mapping[str, str], using: str) -> Sequence[str]:
         """Asks neither broker nor database: it runs inside the emitter's transaction."""
@@ -73,7 +72,7 @@ class FastPath:
         if emissions:
             maps = {id(emission.receivers): emission.receivers for emission in emissions}
             queues = {queue for receivers in maps.values() for queue in receivers.values()}
-            self.courier.take((Parcel(using, emissions),), queues)
+            self.courier.take(queues, Parcel(using, emissions))
         try:
             # Also where nothing is published: else a pause, once known, would never be seen to end.
             pauses.current(using)
@@ -99,28 +98,36 @@ class FastPath:
         """For a fork: it has its parent's memory, but neither its threads nor its connections."""
         self.courier.begin_anew()
         self.breaker.begin_anew()
-        self._depths, self._asked = {}, {}
+        self.depths.forget()
 
     def _is_short(self, queue: str) -> bool:
-        measured, depth = self._depths.get(queue, (0.0, 0))
-        if depth < settings.WINDOW:
+        if not self.depths.is_long(queue):
             return True
-        now = time.monotonic()
-        if now - max(measured, self._asked.get(queue, 0.0)) > _DEPTH_FRESH:
-            # Nothing is published into a long queue, so nobody else would see it become short.
-            self._asked[queue] = now
-            self.courier.take((), (queue,))
+        if self.depths.is_to_be_asked(queue):
+            self.courier.take((queue,))
         return False
 
-    def _deliver(self, parcels: Sequence[Parcel], queues: Collection[str]) -> None:
-        messages = _pack(parcels)
+    def _deliver(self, loads: Sequence[Load[Parcel]], hurry: bool) -> Sequence[Load[Parcel]]:
+        by_queue: dict[str, list[Load[Parcel]]] = defaultdict(list)
+        for load in loads:
+            by_queue[load.queue].append(load)
+        busy = set() if hurry else {queue for queue, some in by_queue.items() if self._may_wait(queue, some)}
+        messages = _pack(load for load in loads if load.queue not in busy)
         if messages:
             transport.publish(messages, timeout=_ANSWER)
             self.breaker.worked()
-        for queue in queues:
-            measured, _ = self._depths.get(queue, (float("-inf"), 0))
-            if not messages or time.monotonic() - measured > _DEPTH_FRESH:
-                self._depths[queue] = (time.monotonic(), transport.depth(queue, _ANSWER))
+        for message in messages:
+            self.depths.sent(message.queue, 1)
+        asked = {queue for queue, some in by_queue.items() if not any(load.parcel for load in some)}
+        for queue in by_queue.keys() - busy:
+            if queue in asked or self.depths.is_doubtful(queue):
+                self.depths.measure(queue)
+        return [load for load in loads if load.queue in busy]
+
+    def _may_wait(self, queue: str, loads: Sequence[Load[Parcel]]) -> bool:
+        """Where workers have enough to do, commits share messages; not for long, as others may be free by now."""
+        since = next((load.at for load in loads if load.parcel), None)
+        return since is not None and time.monotonic() - since < _LONGEST and self.depths.is_busy(queue)
 
     def _recover(self, error: Exception) -> None:
         # Its own connections may be dead, or have half an answer in them; a relay in this process has others.
@@ -132,13 +139,15 @@ class FastPath:
             transport.probe()
 
 
-def _pack(parcels: Sequence[Parcel]) -> list[Message]:
+def _pack(loads: Iterable[Load[Parcel]]) -> list[Message]:
     """One message per receiver and `batch` events, whichever commits they are of, in the order they were emitted."""
     by_receiver: dict[tuple[str, str, str], list[Emission]] = defaultdict(list)
-    for using, emissions in parcels:
+    for _, queue, parcel in loads:
+        using, emissions = parcel or ("", ())
         for emission in emissions:
             for name in emission.published:
-                by_receiver[name, emission.receivers[name], using].append(emission)
+                if emission.receivers[name] == queue:
+                    by_receiver[name, queue, using].append(emission)
     messages = []
     for (name, queue, using), some in by_receiver.items():
         if name not in registry:

@@ -16,13 +16,15 @@ from events.clock import LOOK_AFTER, after
 from events.delivery.by_index import by_index
 from events.delivery.decoding import Item
 from events.delivery.isolation import assert_still_there
-from events.delivery.statements import count_claimed, count_listed, insert_records
+from events.delivery.statements import count_claimed, count_events, insert_records
+from events.delivery.trouble import Overtaken
 from events.identity import who
 from events.models import Delivery, EventRecord, State
 from events.texts import storable
 
 # Seconds of a run. Below, the record would cost a good part of what it tells of.
 WORTH_WRITING = 0.004
+_PRUNED = "the claim waited for a prune, which took its rival and the event"
 
 
 class AlreadyRecorded(Exception):
@@ -46,20 +48,23 @@ class Claimer:
         """For the next attempt."""
         return replace(self, token=secrets.randbits(63))
 
-    def insert(self, items: Sequence[Item]) -> None:
+    def insert(self, items: Sequence[Item]) -> int:
         """One plain INSERT, in the order of ids: another worker's claim of any of them makes us wait for it.
 
         Never one that ignores conflicts: nobody could tell which were not ours, and each would run twice. Raises
-        `AlreadyRecorded`, and the transaction has to be rolled back. Events that are gone are left out: see
-        `strangers`.
+        `AlreadyRecorded`, and the transaction has to be rolled back. Events that are not in the outbox for the receiver
+        are left out: fewer are claimed then. See `strangers`.
         """
+        claimed = 0
         for attempt in sorted({item.attempt for item in items}):
             ids = [item.event_id for item in items if item.attempt == attempt]
             values = {"receiver": self.receiver, "queue": self.queue, "attempt": attempt, **self._ours()}
             try:
-                insert_records(self.using, ids, values, self._times())
+                claimed += insert_records(self.using, ids, values, self._times())
             except IntegrityError as error:
                 raise AlreadyRecorded from error
+        assert_still_there(self.using, [item.event_id for item in items])
+        return claimed
 
     def lock(self, items: Sequence[Item], *, careful: bool = False) -> list[Item]:
         """Those of `items` whose record is as this message knows it; the records stay locked.
@@ -134,16 +139,24 @@ class Claimer:
     def _sent() -> dict[str, Any]:
         return {"state": State.SENT, "next_at": after(LOOK_AFTER), "finished_at": None}
 
-    def kept(self, took: float = 0) -> int:
+    def kept(self, inserted: Sequence[Item] = (), took: float = 0) -> int:
         """How many of our claims are there, and done: fewer than were made, and somebody ended their transaction.
 
-        `took`: seconds each of them ran. Where that is enough to be worth it, the same statement writes it down: till
-        then they say that they ended when they began.
+        Raises `Overtaken` where one of the `inserted` has lost its event. `took`: seconds each of them ran. Where that
+        is enough to be worth it, the statement writes it down: till then they say that they ended when they began.
         """
+        # Where there is but one writer, nobody has deleted since.
+        rivals = connections[self.using].features.has_select_for_update
+        ids = [item.event_id for item in inserted] if rivals else []
         if took < WORTH_WRITING:
-            return count_claimed(self.using, self.message_id, self.token)
-        rows = Delivery.objects.using(self.using).filter(message_id=self.message_id, claim=self.token)
-        return rows.filter(state=State.DONE).update(started_at=after(-took), finished_at=Now())
+            claims, events = count_claimed(self.using, self.message_id, self.token, ids)
+        else:
+            rows = Delivery.objects.using(self.using).filter(message_id=self.message_id, claim=self.token)
+            claims = rows.filter(state=State.DONE).update(started_at=after(-took), finished_at=Now())
+            events = count_events(self.using, ids) if ids else 0
+        if events != len(ids):
+            raise Overtaken(_PRUNED)
+        return claims
 
     def finish(self, items: Sequence[Item]) -> None:
         """Record that they are done, where the claim didn't: the effect has happened, whatever the record says."""
@@ -164,21 +177,18 @@ class Claimer:
         }
 
     def strangers(self, items: Sequence[Item]) -> set[UUID]:
-        """Events that are not in the outbox, or don't list the receiver.
-
-        Asked after the claim: a prune that took the event since then has taken our claim's rival too.
-        """
-        ids = [item.event_id for item in items if not item.recorded]
-        if not ids:
-            return set()
-        known = count_listed(self.using, ids, self.receiver)
-        assert_still_there(self.using, ids)
-        if known == len(ids):
-            return set()
-        # Which ones is asked when there are any: next to never. Not by the key: SQLite finds none with a quote in it.
+        """Events that are not in the outbox, or don't list the receiver."""
+        ids = [item.event_id for item in items]
         events = EventRecord.objects.using(self.using).filter(pk__in=ids)
         listed = {pk for pk, receivers in events.values_list("pk", "receivers") if self.receiver in receivers}
         return set(ids) - listed
+
+    def assert_not_pruned(self, inserted: Sequence[Item]) -> None:
+        """For claims that are committed before they run. Raises `Overtaken`."""
+        if connections[self.using].features.has_select_for_update:
+            ids = [item.event_id for item in inserted]
+            if ids and count_events(self.using, ids) != len(ids):
+                raise Overtaken(_PRUNED)
 
     def _rows(self, ids: Sequence[UUID]) -> QuerySet[Delivery]:
         return Delivery.objects.using(self.using).filter(receiver=self.receiver, event_id__in=ids)

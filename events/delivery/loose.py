@@ -76,6 +76,7 @@ class LooseRun(Run):
         with transaction.atomic(using=self.using):
             locked, refused = lock_known(self.claimer, recorded)
             inserted = insert_known(self.claimer, fresh) if fresh else []
+            self.claimer.assert_not_pruned(inserted)
         self.tally.elsewhere += len(recorded) - len(locked) - refused
         self.tally.refused += refused + len(fresh) - len(inserted)
         return locked + inserted

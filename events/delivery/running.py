@@ -201,7 +201,8 @@ class Run:
         # The last question before the commit: a transaction that a receiver broke in silence refuses it, and where
         # our claim vanished with one, the records are fewer than they were.
         ended = max(done + len(skipped) + len(gone), 1)
-        if self.claimer.kept((time.monotonic() - started) / ended) != len(ours):
+        inserted = [item for item in ours if not item.recorded]
+        if self.claimer.kept(inserted, (time.monotonic() - started) / ended) != len(ours):
             raise BrokenTransaction(
                 "The claim is gone: the receiver ended the transaction it runs in. Use offload(atomic=False)."
             )

@@ -27,12 +27,16 @@ _MYSQL = {
 }  # fmt: skip
 
 
+class Overtaken(OperationalError):
+    """What one statement saw was gone for the next."""
+
+
 def is_passing(error: BaseException, connection: BaseDatabaseWrapper) -> bool:
     if connection.closed_in_transaction:
         # Django sets it for close() alone: that was the receiver.
         return False
-    if not isinstance(error, (OperationalError, InterfaceError)):
-        return False
+    if not isinstance(error, (OperationalError, InterfaceError)) or isinstance(error, Overtaken):
+        return isinstance(error, Overtaken)
     if connection.vendor == "sqlite":
         return any(text in str(error) for text in _SQLITE)
     if connection.vendor == "mysql":

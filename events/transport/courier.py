@@ -28,20 +28,24 @@ T = TypeVar("T")
 
 
 class Load(NamedTuple, Generic[T]):
+    """Of one commit, what is for one queue; without a parcel, the question how long that queue is."""
+
     at: float
-    parcels: Sequence[T]
-    queues: Collection[str]
+    queue: str
+    parcel: T | None
 
 
 class Courier(Generic[T]):
-    """`deliver(parcels, queues)` hands over; what it raises is given to `recover`, which returns when it's over.
+    """`deliver(loads, hurry)` hands over and returns what had better wait a moment; what it raises is given to
+    `recover`, which returns when it's over.
 
-    Parcels of many commits may come in one call, in the order they were taken.
+    Loads of many commits may come in one call, in the order they were taken. Where somebody waits for the end there is
+    a hurry, and none may be returned.
     """
 
     def __init__(
         self,
-        deliver: Callable[[Sequence[T], Collection[str]], None],
+        deliver: Callable[[Sequence[Load[T]], bool], Sequence[Load[T]]],
         recover: Callable[[Exception], None],
     ) -> None:
         self._deliver = deliver
@@ -59,15 +63,17 @@ class Courier(Generic[T]):
         # When the oldest load that isn't handed over was taken; None where there is none.
         self._since: float | None = None
         self._recovering = False
+        # Of those who wait for the end.
+        self._hurrying = 0
         self._thread: threading.Thread | None = None
 
-    def take(self, parcels: Sequence[T], queues: Collection[str]) -> None:
-        """Returns at once: the thread hands over the parcels, then measures the queues."""
-        load = Load(time.monotonic(), parcels, queues)
+    def take(self, queues: Collection[str], parcel: T | None = None) -> None:
+        """Returns at once: the thread hands over what is in the parcel for each queue, or measures them."""
+        now = time.monotonic()
         with self._changed:
-            self._waiting.append(load)
+            self._waiting += [Load(now, queue, parcel) for queue in queues]
             if self._since is None:
-                self._since = load.at
+                self._since = now
             if self._thread is None or not self._thread.is_alive():
                 self._start()
             self._changed.notify_all()
@@ -80,7 +86,9 @@ class Courier(Generic[T]):
     def finish(self, seconds: float) -> bool:
         """Wait until all is handed over, but not for a broker that fails; whether it is."""
         with self._changed:
+            self._hurrying += 1
             self._changed.wait_for(lambda: self._since is None or self._recovering, seconds)
+            self._hurrying -= 1
             return self._since is None
 
     def hold_for_fork(self) -> None:
@@ -104,14 +112,13 @@ class Courier(Generic[T]):
         while True:
             loads = self._next()
             fresh = [load for load in loads if time.monotonic() - load.at < _TOO_OLD]
-            parcels = [parcel for load in fresh for parcel in load.parcels]
-            queues = {queue for load in loads for queue in load.queues}
+            left: Sequence[Load[T]] = ()
             try:
                 with self.talking:
-                    self._deliver(parcels, queues)
+                    left = self._deliver(fresh, self._hurrying > 0)
             except Exception as error:  # noqa: BLE001 - each broker's client has errors of its own
                 self._outlast(error)
-            self._settle()
+            self._settle(left)
             time.sleep(_REST)
 
     def _next(self) -> list[Load[T]]:
@@ -122,8 +129,9 @@ class Courier(Generic[T]):
             self._waiting.clear()
         return loads
 
-    def _settle(self) -> None:
+    def _settle(self, left: Sequence[Load[T]]) -> None:
         with self._changed:
+            self._waiting.extendleft(reversed(left))
             self._since = self._waiting[0].at if self._waiting else None
             self._changed.notify_all()
 

@@ -18,14 +18,17 @@ _ROUND_TRIP = 100
 
 
 def publish(messages: Sequence[Message], *, timeout: float = PATIENT) -> None:
-    """Hand the messages to the broker, all in one round trip where the transport can.
+    """Hand the messages to the broker, the first by itself and the others in one round trip where the transport can.
 
     Raises what the broker's client raises; some messages may have arrived even so.
     """
     crashpoint("publish.before")
-    with producer(timeout) as lent, lent.batch(max_size=_ROUND_TRIP):
-        for message in messages:
+    with producer(timeout) as lent, lent.batch(max_size=_ROUND_TRIP) as batch:
+        for number, message in enumerate(messages):
             _put(lent, message, timeout)
+            if not number:
+                # A worker is on its way with it while the others are being written.
+                batch.flush()
     crashpoint("publish.after")
 
 

@@ -8,6 +8,7 @@ docs/decisions/0017-ahead.md.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from functools import partial
@@ -15,9 +16,11 @@ from typing import Any
 
 from celery import bootsteps
 from celery.worker import state
+from kombu.asynchronous import get_event_loop
 
 from events.conf import settings
-from events.delivery.failing import logger
+
+logger = logging.getLogger("events")
 
 
 class Ahead(bootsteps.StartStopStep):  # type: ignore[misc]  # celery ships no types
@@ -78,6 +81,9 @@ class LookAhead:
             # The broker has been asked. kombu would leave its answer, off the queue already, in the socket: in
             # nobody's hand until a run ends.
             return True
+        if _is_handing_over():
+            # It comes first: a process is idle.
+            return self._can_consume()
         if not self.runs_are_short:
             # Of a task that is acknowledged before it runs kombu knows nothing: what came behind it would go back,
             # and be taken again, until it ends.
@@ -119,6 +125,10 @@ def _begun() -> int:
     return sum(request._apply_result is not None for request in state.reserved_requests)
 
 
+def _is_handing_over() -> bool:
+    return any(request._apply_result and not request.time_start for request in state.reserved_requests)
+
+
 def _has_begun(request: Any) -> bool:
     return request._apply_result is not None or request.acknowledged
 
@@ -137,3 +147,26 @@ def note_end(request: Any) -> None:
     for look_ahead in _current:
         if request.time_start is not None:
             look_ahead.ended(time.time() - request.time_start)
+
+
+def put_off(acknowledge: Callable[[], None]) -> bool:
+    """Have the loop hand over the message that was taken ahead first: its process waits, and the broker doesn't.
+
+    Whether it will: not where none is on its way to a process, as the loop might sleep then.
+    """
+    hub = get_event_loop()
+    if not _current or hub is None or state.should_stop is not None or state.should_terminate is not None:
+        return False
+    if not _is_handing_over():
+        return False
+    # The next turn of the loop ends with handing over; this is of the one after it.
+    hub.call_soon(hub.call_soon, _logging_errors, acknowledge)
+    return True
+
+
+def _logging_errors(acknowledge: Callable[[], None]) -> None:
+    try:
+        acknowledge()
+    except Exception:
+        # Raised here it would end the worker. The message stays in hand: see events.transport.breaking_off.
+        logger.exception("events.worker remedy='the broker is connected to anew'")

@@ -7,7 +7,6 @@ import threading
 from typing import Any
 
 from celery import signals
-from django.db import connections
 
 from events.conf import settings
 from events.delivery import time_limit
@@ -18,6 +17,7 @@ from events.relay.loop import Relay
 from events.worker.ahead import Ahead, note_received
 from events.worker.guard import Guard, record_refusal
 from events.worker.heartbeat import Heartbeat
+from events.worker.renewing import renew_connections
 from events.worker.unknown import Unknown
 
 logger = logging.getLogger("events")
@@ -68,15 +68,6 @@ def begin(task: Any, **kwargs: Any) -> None:
         return
     renew_connections()
     time_limit.prepare(ours=task.name in registry)
-
-
-def renew_connections() -> None:
-    """One that the server cut would fail every message from here on; CELERY_DB_REUSE_MAX keeps Celery from it."""
-    for connection in connections.all(initialized_only=True):
-        if connection.settings_dict["CONN_MAX_AGE"] == 0:
-            # It means: closed after each request. How many messages one lasts, CELERY_DB_REUSE_MAX says.
-            connection.close_at = None
-        connection.close_if_unusable_or_obsolete()
 
 
 def stop(**kwargs: Any) -> None:

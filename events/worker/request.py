@@ -68,8 +68,12 @@ class ReceiverRequest(Request):  # type: ignore[misc]  # celery ships no types
         return super().on_failure(exc_info, send_failed_event, return_ok)
 
     def acknowledge(self) -> None:
-        super().acknowledge()
         ahead.note_end(self)
+        if not ahead.put_off(self._acknowledge):
+            self._acknowledge()
+
+    def _acknowledge(self) -> None:
+        super().acknowledge()
         transport.see_acknowledged(self._message)
 
     def on_timeout(self, soft: bool, timeout: float) -> None:

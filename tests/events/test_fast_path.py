@@ -30,10 +30,10 @@ BY_ITSELF = [f"{function.__module__}.{function.__qualname__}" for function in (r
 def healthy(broker: Broker) -> Iterator[None]:
     brokers.empty(broker)
     fast_path.finish()
-    fast_path._depths.clear()
+    fast_path.depths.forget()
     wait_for(fast_path.flows, "the breaker to close")
     yield
-    fast_path._depths.clear()
+    fast_path.depths.forget()
 
 
 def published() -> list[str]:
@@ -66,15 +66,15 @@ def test_long_queue__is_seen_to_become_short_though_others_are_published_into_me
     wait_for(lambda: published() == BY_ITSELF[1:], "a queue seen to be long")
     brokers.empty(broker)
     assert fast_path.finish()
-    measured, _ = fast_path._depths["default"]
+    measured = fast_path.depths._known["default"].measured
     wait_for(lambda: time.monotonic() - measured > 0.2, "the measurement to be old")
     # All of it, the question included, in one round trip.
     with fast_path.courier.talking:
-        fast_path.courier.take((), ())
+        fast_path.courier.take(("emails",))
         wait_for(lambda: not fast_path.courier._waiting, "the thread to wait for us")
         assert published() == BY_ITSELF[1:]
     assert fast_path.finish()
-    assert fast_path._depths["default"][1] == 0
+    assert fast_path.depths.of("default") == 0
 
 
 def test_pause_of_all_receivers__is_seen_to_end_though_nothing_is_published() -> None:
@@ -115,13 +115,67 @@ def test_commits_that_meet_on_their_way__share_a_message_for_each_receiver(
     wait_for(lambda: published() == BY_ITSELF and fast_path.finish(), "a publish")
     brokers.empty(broker)
     with fast_path.courier.talking:
-        fast_path.courier.take((), ())
+        fast_path.courier.take(("emails",))
         wait_for(lambda: not fast_path.courier._waiting, "the thread to wait for us")
         for _ in range(5):
             published()
     assert fast_path.finish()
     assert [transport.look(queue).depth for queue in ("default", "audit")] == [1, 1]
     assert [len(transport.look(queue).ids or ()) for queue in ("default", "audit")] == [5, 5]
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+    """However slow this machine, commits meet, and what waits for a queue waits long."""
+    settings.EVENTS = settings.EVENTS | {"PUBLISH_TIMEOUT": 3600.0}
+    monkeypatch.setattr("events.depths._LONE", 3600.0)
+    monkeypatch.setattr("events.fast_path._LONGEST", 3600.0)
+
+
+def saved_beside_enough(broker: Broker, commits: int) -> None:
+    """Commits, where one queue has messages enough in it and the other none."""
+    published()
+    assert fast_path.finish()
+    brokers.empty(broker)
+    brokers.fill(broker, "default", 20)
+    fast_path.depths.measure("default")
+    for _ in range(commits):
+        assert published() == BY_ITSELF
+
+
+@pytest.mark.usefixtures("patient")
+def test_queue_with_enough_in_it__commits_wait_for_it_and_share_a_message(broker: Broker) -> None:
+    saved_beside_enough(broker, 5)
+    wait_for(lambda: len(transport.look("audit").ids or ()) == 5, "the other queue's messages")
+    assert transport.look("default").depth == 20
+    brokers.empty(broker)
+    wait_for(lambda: transport.look("default").depth, "its message")
+    assert [(look.depth, len(look.ids or ())) for look in [transport.look("default")]] == [(1, 5)]
+
+
+@pytest.mark.usefixtures("patient")
+def test_queue_with_enough_in_it__nothing_waits_for_long(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("events.fast_path._LONGEST", 0.1)
+    saved_beside_enough(broker, 1)
+    wait_for(lambda: transport.look("default").depth == 21, "its message, behind all others")
+
+
+@pytest.mark.usefixtures("patient")
+def test_queue_with_enough_in_it__who_waits_for_the_end_does_not_wait_for_it(broker: Broker) -> None:
+    saved_beside_enough(broker, 5)
+    assert fast_path.finish()
+    assert len(transport.look("default").ids or ()) == 5
+
+
+@pytest.mark.usefixtures("patient")
+def test_queue_with_enough_in_it__a_commit_that_comes_alone_goes_at_once(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("events.depths._LONE", 0.0)
+    saved_beside_enough(broker, 1)
+    wait_for(lambda: transport.look("default").depth == 21, "its message, behind all others")
 
 
 def test_suspended__waits_for_what_is_on_its_way(broker: Broker) -> None:

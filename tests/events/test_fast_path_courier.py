@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 
-from events.message import Message
 from events.transport import Courier
+from events.transport.courier import Load
 
 LONG = 60.0  # seconds: it decides nothing
 
@@ -23,32 +23,32 @@ class Broker:
         self.began = threading.Event()
         self.over = threading.Event()
         self.failures = 0
+        # Whether what is taken had better wait a moment.
+        self.waits = False
         self.taken: list[list[str]] = []
         self.threads: set[str] = set()
         self.recovered: list[Exception] = []
         self.courier = Courier(self.deliver, self.recover)
 
-    def deliver(self, messages: Sequence[Message], queues: Collection[str]) -> None:
+    def deliver(self, loads: Sequence[Load[str]], hurry: bool) -> Sequence[Load[str]]:
         self.threads.add(threading.current_thread().name)
         self.began.set()
         assert self.answers.wait(LONG)
         if self.failures:
             self.failures -= 1
             raise ConnectionError("gone")
-        self.taken.append([message.receiver for message in messages])
+        if self.waits and not hurry:
+            return loads
+        self.taken.append([load.parcel for load in loads if load.parcel])
+        return ()
 
     def recover(self, error: Exception) -> None:
         self.recovered.append(error)
         assert self.over.wait(LONG)
 
     def give(self, *names: str) -> None:
-        self.courier.take([message(name) for name in names], {"default"})
-
-
-def message(name: str) -> Message:
-    return Message(
-        receiver=name, queue="default", using="default", ids=("1",), envelopes=("",), attempts=(0,)
-    )
+        for name in names:
+            self.courier.take({"default"}, name)
 
 
 @pytest.fixture
@@ -77,6 +77,19 @@ def test_what_meets_during_a_round_trip__goes_in_one_in_order(broker: Broker) ->
     assert broker.taken == [["a"], ["b", "c", "d"]]
     assert not broker.courier.is_late(0.0)
     assert broker.threads == {"events-courier"}
+
+
+def test_what_had_better_wait__goes_before_what_came_since_where_somebody_waits_for_the_end(
+    broker: Broker,
+) -> None:
+    broker.waits = True
+    broker.answers.set()
+    broker.give("a", "b")
+    assert broker.began.wait(LONG)
+    broker.give("c")
+    assert broker.courier.is_late(0.0)
+    assert broker.courier.finish(LONG)
+    assert [name for names in broker.taken for name in names] == ["a", "b", "c"]
 
 
 def test_what_waited_until_the_relay_looks_for_it__is_not_sent_as_well(

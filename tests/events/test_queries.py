@@ -90,15 +90,14 @@ def test_save__makes_one_statement_more_than_without_us() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 50])
-def test_chunk_of_the_emitter__claims_and_checks_twice_in_a_statement_each(count: int) -> None:
+def test_chunk_of_the_emitter__claims_and_checks_in_a_statement_each(count: int) -> None:
     emitted(count)
     message = published(fed())
     with statements() as made:
         assert consume(message) == Tally(done=count)
     assert made == [
-        # The claim, whether they are in the outbox, and whether the claim is still there at the end.
+        # The claim of those that are in the outbox, and whether it is still there at the end.
         "INSERT offload_delivery",
-        "SELECT offload_event",
         *BEGIN,
         *EFFECT * count,
         "SELECT offload_delivery",
@@ -133,10 +132,11 @@ def test_slow_chunk__writes_how_long_each_ran_in_the_statement_that_checks(
         assert consume(message) == Tally(done=count)
     assert made == [
         "INSERT offload_delivery",
-        "SELECT offload_event",
         *BEGIN,
         *EFFECT * count,
         "UPDATE offload_delivery",
+        # Where others may have deleted since.
+        *(["SELECT offload_event"] if connection.features.has_select_for_update else []),
         *END,
     ]
     rows = Delivery.objects.filter(message_id=message.id)

@@ -156,5 +156,5 @@ def start_relay(process_env: dict[str, str], broker: Broker, tmp_path: Path) -> 
 def clean_broker(broker: Broker) -> None:
     brokers.empty(broker)
     # What an earlier test's backlog taught this process about its queues.
-    fast_path._depths.clear()
+    fast_path.depths.forget()
     wait_for(fast_path.breaker.is_closed, "the breaker to close")
