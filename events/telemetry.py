@@ -53,7 +53,8 @@ def is_on() -> bool:
 
 def traceparent() -> str | None:
     """Of the span that is open here; None where none is."""
-    if not is_on():
+    # Asked for each event, so not is_on(), which takes five times as long.
+    if not IS_INSTALLED or not trace.get_current_span().get_span_context().is_valid:
         return None
     carrier: dict[str, str] = {}
     _propagator.inject(carrier)

@@ -16,7 +16,13 @@ from events.clock import LOOK_AFTER, after
 from events.delivery.by_index import by_index
 from events.delivery.decoding import Item
 from events.delivery.isolation import assert_still_there
-from events.delivery.statements import count_claimed, count_events, insert_records
+from events.delivery.statements import (
+    count_claimed,
+    count_events,
+    insert_records,
+    known_records,
+    update_records,
+)
 from events.delivery.trouble import Overtaken
 from events.identity import who
 from events.models import Delivery, EventRecord, State
@@ -73,18 +79,21 @@ class Claimer:
         `careful`: this process committed already that it begins.
         """
         wanted = {item.event_id: item for item in items}
-        rows = self._locked(list(wanted))
-        if careful:
-            rows = rows.filter(state=State.RUNNING, message_id=self.message_id)
-        else:
-            rows = rows.filter(state=State.SENT, careful=False)
         with by_index(self.using):
-            found = list(rows.values_list("pk", "event_id", "attempt"))
+            found = self._begun_records(list(wanted)) if careful else self._sent_records(list(wanted))
         known = [(pk, wanted[id]) for pk, id, attempt in found if attempt == wanted[id].attempt]
         if known:
-            mine = Delivery.objects.using(self.using).filter(pk__in=[pk for pk, _ in known])
-            mine.update(**self._begun())
+            times = self._times()
+            blank = dict.fromkeys({"next_at", "suspect_at"} - times.keys())
+            update_records(self.using, [pk for pk, _ in known], blank | self._ours(), times)
         return [replace(item, recorded=True) for _, item in known]
+
+    def _sent_records(self, ids: Sequence[UUID]) -> Sequence[tuple[int, UUID, int]]:
+        return known_records(self.using, ids, self.receiver)
+
+    def _begun_records(self, ids: Sequence[UUID]) -> Sequence[tuple[int, UUID, int]]:
+        rows = self._locked(ids).filter(state=State.RUNNING, message_id=self.message_id)
+        return list(rows.values_list("pk", "event_id", "attempt"))
 
     def _locked(self, ids: Sequence[UUID]) -> QuerySet[Delivery]:
         rows = self._rows(ids).order_by("event_id")
@@ -96,14 +105,6 @@ class Claimer:
         return (
             self._locked([item.event_id]).filter(state=State.SENT, careful=True, attempt=item.attempt).first()
         )
-
-    def _begun(self) -> dict[str, Any]:
-        return {
-            "next_at": None,
-            "suspect_at": None,
-            **self._ours(),
-            **{name: after(seconds) for name, seconds in self._times().items()},
-        }
 
     def _ours(self) -> dict[str, Any]:
         return {"state": self.state, "worker": who(), "message_id": self.message_id, "claim": self.token}

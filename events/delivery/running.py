@@ -28,6 +28,7 @@ from events.delivery.resetting import reset
 from events.delivery.tally import Tally
 from events.delivery.trouble import NotBegun, repeated
 from events.delivery.unbroken import unbroken
+from events.delivery.waiting import writing
 from events.exceptions import BrokenTransaction, Skip
 from events.registry import Receiver
 
@@ -146,7 +147,7 @@ class Run:
         left: list[Item] = []
         ours: list[Item] = []
         try:
-            with transaction.atomic(using=self.using):
+            with writing(self.using):
                 # Registered first, so that it runs before any of the receivers' own.
                 transaction.on_commit(commit, using=self.using)
                 ours = self._claimed_or_not_begun(items, counted)

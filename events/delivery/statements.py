@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -42,12 +43,69 @@ def insert_records(
     lists, named = _lists(using, str(values["receiver"]))
     # Names only from our own models; every value is a parameter.
     statement = (
-        f"INSERT INTO {quote(Delivery._meta.db_table)} ({', '.join(map(quote, columns))}) "  # noqa: S608
+        f"INSERT INTO {_records(connection)} ({', '.join(map(quote, columns))}) "  # noqa: S608
         f"SELECT {', '.join(row)} FROM {_events(connection)} WHERE {among} AND {lists} ORDER BY {quote('id')}"
     )
     with connection.cursor() as cursor:
         cursor.execute(statement, [*params, *keys, *named])
         return int(cursor.rowcount)
+
+
+def known_records(using: str, ids: Sequence[UUID], receiver: str) -> list[tuple[int, UUID, int]]:
+    """Key, event and attempt of the records that say sent, and not careful; locked, in the order of ids."""
+    connection = connections[using]
+    quote = connection.ops.quote_name
+    event = Delivery._meta.get_field("event")
+    marks = ", ".join(["%s"] * len(ids))
+    statement = (
+        f"SELECT {quote('id')}, {quote('event_id')}, {quote('attempt')} FROM {_records(connection)} "  # noqa: S608
+        f"WHERE {quote('event_id')} IN ({marks}) AND {quote('receiver')} = %s AND {quote('state')} = %s "
+        f"AND NOT {quote('careful')} ORDER BY {quote('event_id')}{for_update(connection)}"
+    )
+    keys = [event.get_db_prep_save(id, connection) for id in ids]
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [*keys, receiver, State.SENT.value])
+        return [(pk, as_uuid(event_id), attempt) for pk, event_id, attempt in cursor.fetchall()]
+
+
+def for_update(connection: BaseDatabaseWrapper, *, skip_locked: bool = False) -> str:
+    """The end of a SELECT whose rows are to be ours; nothing where the database locks no rows."""
+    if not connection.features.has_select_for_update:
+        return ""
+    skips = skip_locked and connection.features.has_select_for_update_skip_locked
+    return f" {connection.ops.for_update_sql(skip_locked=skips)}"
+
+
+def as_uuid(value: UUID | str) -> UUID:
+    """As the driver gave it: not each knows the type."""
+    return value if isinstance(value, UUID) else UUID(value)
+
+
+def update_records(
+    using: str,
+    keys: Sequence[int],
+    values: Mapping[str, object],
+    times: Mapping[str, float],
+    expressions: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Of the records of those primary keys. `times`: seconds from the database's now; `expressions`: SQL of our own."""
+    connection = connections[using]
+    quote = connection.ops.quote_name
+    sets = [f"{quote(name)} = {expression}" for name, expression in expressions.items()]
+    params: list[Any] = []
+    for name, value in values.items():
+        sets.append(f"{quote(name)} = %s")
+        params.append(Delivery._meta.get_field(name).get_db_prep_save(value, connection))  # type: ignore[union-attr]
+    for name, seconds in times.items():
+        moment, some = after_sql(using, seconds)
+        sets.append(f"{quote(name)} = {moment}")
+        params += some
+    marks = ", ".join(["%s"] * len(keys))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE {_records(connection)} SET {', '.join(sets)} WHERE {quote('id')} IN ({marks})",  # noqa: S608
+            [*params, *keys],
+        )
 
 
 def count_events(using: str, ids: Sequence[UUID]) -> int:
@@ -65,7 +123,7 @@ def count_claimed(using: str, message_id: UUID, token: int, ids: Sequence[UUID] 
     quote = connection.ops.quote_name
     where = f"{quote('message_id')} = %s AND {quote('claim')} = %s AND {quote('state')} = %s"
     id = Delivery._meta.get_field("message_id").get_db_prep_save(message_id, connection)
-    counts = [f"SELECT COUNT(*) FROM {quote(Delivery._meta.db_table)} WHERE {where}"]  # noqa: S608 - as above
+    counts = [f"SELECT COUNT(*) FROM {_records(connection)} WHERE {where}"]  # noqa: S608 - as above
     params = [id, token, State.DONE.value]
     if ids:
         among, keys = _among(connection, ids)
@@ -75,6 +133,10 @@ def count_claimed(using: str, message_id: UUID, token: int, ids: Sequence[UUID] 
         cursor.execute(f"SELECT {', '.join(f'({count})' for count in counts)}", params)
         found = cursor.fetchone()
     return found[0], found[1] if ids else 0
+
+
+def _records(connection: BaseDatabaseWrapper) -> str:
+    return connection.ops.quote_name(Delivery._meta.db_table)
 
 
 def _events(connection: BaseDatabaseWrapper) -> str:

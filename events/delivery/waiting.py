@@ -2,19 +2,58 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
-from django.db import Error, connections
+from django.db import Error, OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import QuerySet
 
 # Milliseconds a thread beside the pool waits for a lock.
 PATIENCE = 500
 
+# Seconds that SQLite waits for its lock, where a project doesn't say; and between two questions for it.
+_SQLITE_WAITS, _ASK_EVERY = 5.0, 0.002
+
 # PostgreSQL's and MySQL's.
 _TIMED_OUT = {"55P03", 1205}
+
+
+@contextmanager
+def writing(using: str) -> Iterator[None]:
+    """A transaction that writes from its beginning on.
+
+    SQLite has one writer at a time, and whoever waits asks again after 1, 2, 5, … 100 ms: a relay and a worker that
+    take turns for milliseconds sleep through each other's pauses. Here it is asked every few of them, for as long in
+    all.
+    """
+    connection = connections[using]
+    with ExitStack() as ending:
+        if connection.vendor == "sqlite" and not connection.in_atomic_block:
+            _begin_soon(connection, ending)
+        else:
+            ending.enter_context(transaction.atomic(using=using))
+        yield
+
+
+def _begin_soon(connection: BaseDatabaseWrapper, ending: ExitStack) -> None:
+    connection.ensure_connection()
+    patience = connection.settings_dict["OPTIONS"].get("timeout", _SQLITE_WAITS)
+    until = time.monotonic() + patience
+    connection.connection.execute("PRAGMA busy_timeout = 0")
+    try:
+        while True:
+            try:
+                ending.enter_context(transaction.atomic(using=connection.alias))
+                return
+            except OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > until:
+                    raise
+            time.sleep(_ASK_EVERY)
+    finally:
+        connection.connection.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
 
 
 @contextmanager

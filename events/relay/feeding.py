@@ -7,15 +7,17 @@ from typing import NamedTuple
 from uuid import UUID
 
 from django.db import connections, transaction
-from django.db.models import Case, F, Q, QuerySet, TextField, Value, When
+from django.db.models import Case, Q, QuerySet, TextField, Value, When
 from django.db.models.functions import Now
 from django.db.models.lookups import GreaterThan
 
 from events import pauses, transport
-from events.clock import LOOK_AFTER, after
+from events.clock import LOOK_AFTER, after_sql
 from events.conf import settings
 from events.crashpoints import crashpoint
 from events.delivery.by_index import TURN, by_index
+from events.delivery.statements import as_uuid, for_update, update_records
+from events.delivery.waiting import writing
 from events.message import Message, inlined, room_inline
 from events.models import IS_WAITING, Delivery, EventRecord, Size, State
 from events.registry import registry
@@ -65,7 +67,7 @@ def _probe(using: str, queue: str, receivers: frozenset[str], publish: Publish) 
                 # Nothing of it is due in this queue, or another relay was faster.
                 continue
             _mark_sent(using, rows)
-        publish([_message(using, queue, receiver, rows)])
+        publish(_messages(using, queue, [(receiver, rows)]))
         sent += 1
     return sent
 
@@ -97,7 +99,7 @@ def _send_some(using: str, queue: str, turn: list[str], room: int, publish: Publ
     somebody else has not locked, leaves `turn`; how many messages.
     """
     messages: list[tuple[str, list[_Taken]]] = []
-    with transaction.atomic(using=using):
+    with writing(using):
         for receiver in turn[:_TOGETHER]:
             if len(messages) >= room or sum(len(group) for _, group in messages) >= _MANY:
                 break
@@ -109,13 +111,13 @@ def _send_some(using: str, queue: str, turn: list[str], room: int, publish: Publ
     if not messages:
         return 0
     crashpoint("relay.marked_sent")
-    publish([_message(using, queue, receiver, group) for receiver, group in messages])
+    publish(_messages(using, queue, messages))
     crashpoint("relay.published")
     return len(messages)
 
 
 class _Taken(NamedTuple):
-    pk: int
+    id: int
     event_id: UUID
     attempt: int
     careful: bool
@@ -128,48 +130,70 @@ def _groups(rows: list[_Taken], room: int) -> list[list[_Taken]]:
 
 
 def _taken(using: str, queue: str, receiver: str) -> list[_Taken]:
+    connection = connections[using]
+    quote = connection.ops.quote_name
     batch = registry.get(receiver).batch if receiver in registry else _BATCH
-    # In an order that the index has: sorted by anything else, MySQL would lock all that is due, not a batch.
-    due = _waiting(using, queue).filter(receiver=receiver, next_at__lte=Now())
-    rows = due.order_by("next_at", "pk").values_list(*_Taken._fields)
-    features = connections[using].features
-    if features.has_select_for_update:
-        rows = rows.select_for_update(skip_locked=features.has_select_for_update_skip_locked)
-    with by_index(using, TURN):
-        return [_Taken._make(row) for row in rows[:batch]]
+    now, some = after_sql(using, 0)
+    # The state as a literal: so the partial index fits. In an order that the index has: sorted by anything else, MySQL
+    # would lock all that is due, not a batch.
+    statement = (
+        f"SELECT {', '.join(map(quote, _Taken._fields))} FROM {quote(Delivery._meta.db_table)} "  # noqa: S608
+        f"WHERE {quote('state')} = '{State.WAITING}' AND {quote('queue')} = %s AND {quote('receiver')} = %s "
+        f"AND {quote('next_at')} <= {now} ORDER BY {quote('next_at')}, {quote('id')} LIMIT {batch}"
+        f"{for_update(connection, skip_locked=True)}"
+    )
+    with by_index(using, TURN), connection.cursor() as cursor:
+        cursor.execute(statement, [queue, receiver, *some])
+        return [
+            _Taken(pk, as_uuid(event_id), attempt, bool(careful))
+            for pk, event_id, attempt, careful in cursor.fetchall()
+        ]
 
 
 def _mark_sent(using: str, rows: Sequence[_Taken]) -> None:
-    keys = [row.pk for row in rows]
-    Delivery.objects.using(using).filter(pk__in=keys).update(
-        state=State.SENT, attempt=F("attempt") + 1, next_at=after(LOOK_AFTER), suspect_at=None, sent_at=Now()
-    )
+    if rows:
+        update_records(
+            using,
+            [row.id for row in rows],
+            {"state": State.SENT, "suspect_at": None},
+            {"next_at": LOOK_AFTER, "sent_at": 0},
+            {"attempt": f"{connections[using].ops.quote_name('attempt')} + 1"},
+        )
 
 
-def _message(using: str, queue: str, receiver: str, rows: Sequence[_Taken]) -> Message:
+def _messages(using: str, queue: str, groups: Sequence[tuple[str, list[_Taken]]]) -> list[Message]:
+    # Receivers of the same events carry the same envelopes: read once.
+    read: dict[UUID, str] = {}
+    return [_message(using, queue, receiver, group, read) for receiver, group in groups]
+
+
+def _message(using: str, queue: str, receiver: str, rows: Sequence[_Taken], read: dict[UUID, str]) -> Message:
     rows = sorted(rows, key=lambda row: row.event_id)
     return Message(
         receiver=receiver,
         queue=queue,
         using=using,
         ids=tuple(str(row.event_id) for row in rows),
-        envelopes=_envelopes(using, [row.event_id for row in rows]),
+        envelopes=_envelopes(using, [row.event_id for row in rows], read),
         attempts=tuple(row.attempt + 1 for row in rows),
         careful=rows[0].careful,
         limits=limits(receiver, len(rows)),
     )
 
 
-def _envelopes(using: str, ids: Sequence[UUID]) -> tuple[str, ...]:
+def _envelopes(using: str, ids: Sequence[UUID], read: dict[UUID, str]) -> tuple[str, ...]:
     """Only what the message will carry is read: a thousand large ones are more than a process holds."""
-    is_large = GreaterThan(Size("envelope"), settings.MAX_INLINE_BYTES)
-    small = Case(When(is_large, then=Value("")), default="envelope", output_field=TextField())
-    found: dict[UUID, str] = {}
     room = room_inline()
     for start in range(0, len(ids), _AT_ONCE):
         if room > 0:
-            rows = EventRecord.objects.using(using).filter(pk__in=ids[start : start + _AT_ONCE])
-            some = dict(rows.values_list("pk", small))
-            room -= sum(map(len, some.values()))
-            found |= some
-    return inlined(found.get(id, "") for id in ids)
+            some = ids[start : start + _AT_ONCE]
+            if absent := [id for id in some if id not in read]:
+                read |= _small(using, absent)
+            room -= sum(len(read.get(id, "")) for id in some)
+    return inlined(read.get(id, "") for id in ids)
+
+
+def _small(using: str, ids: Sequence[UUID]) -> dict[UUID, str]:
+    is_large = GreaterThan(Size("envelope"), settings.MAX_INLINE_BYTES)
+    small = Case(When(is_large, then=Value("")), default="envelope", output_field=TextField())
+    return dict(EventRecord.objects.using(using).filter(pk__in=ids).values_list("pk", small))

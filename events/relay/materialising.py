@@ -6,27 +6,29 @@ import time
 from collections import defaultdict
 from uuid import UUID
 
-from django.db import OperationalError, connections, transaction
+from django.db import OperationalError, connections
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from events.clock import LOOK_AFTER, after
 from events.crashpoints import crashpoint
-from events.delivery.waiting import PATIENCE, is_lock_timeout, limited_waiting
+from events.delivery.waiting import PATIENCE, is_lock_timeout, limited_waiting, writing
 from events.models import Delivery, EventRecord
 from events.relay.ageing import Size
 from events.relay.recording import Due, record
 from events.relay.workers import Pair
 
-# Events of one transaction, at most.
+# Events of one call, at most.
 BATCH = 500
-# Seconds one may take: SQLite's writers wait for it, and so does feeding. SQLite makes each event's row anew, its
-# envelope included, so that a few large ones take as long as hundreds of others.
+# Seconds one may take: feeding waits for it. SQLite makes each event's row anew, its envelope included, so that a few
+# large ones take as long as hundreds of others.
 _TARGET = 0.5
 # Whole hundreds, where it takes so many: what is sent at once are a hundred, and the rest would be a message too.
 _ROUND = 100
+# Seconds between two transactions of a call, in which other writers of SQLite get their turn.
+_GAP = 0.005
 
-# Alias → events of its next transaction.
+# Alias → events of its next call.
 _sizes: defaultdict[str, Size] = defaultdict(lambda: Size(target=_TARGET, first=BATCH, most=BATCH))
 
 
@@ -41,7 +43,7 @@ def materialise(using: str, held: frozenset[Pair]) -> int:
     most = batch(using)
     try:
         began = time.monotonic()
-        examined = _examined(using, held, _due(using, most))
+        examined = _examined_in_turns(using, held, most)
         _sizes[using].learn(time.monotonic() - began, examined)
         return examined
     except OperationalError as error:
@@ -50,6 +52,26 @@ def materialise(using: str, held: frozenset[Pair]) -> int:
     # A claim for one of them is open, and nobody says to hold it: the others must not wait for that.
     due = EventRecord.objects.using(using).filter(next_at__lte=Now()).order_by("next_at")
     return sum(_alone(using, held, pk) for pk in list(due.values_list("pk", flat=True)[:most]))
+
+
+def _examined_in_turns(using: str, held: frozenset[Pair], most: int) -> int:
+    """Where there is one writer at a time, no more of them in a transaction than others can well wait for."""
+    step = most if connections[using].features.has_select_for_update else _ROUND
+    examined = 0
+    while examined < most:
+        asked = min(step, most - examined)
+        found = _examined(using, held, _due(using, asked)) if _is_any_due(using) else 0
+        examined += found
+        if found < asked:
+            break
+        if examined < most:
+            time.sleep(_GAP)
+    return examined
+
+
+def _is_any_due(using: str) -> bool:
+    """Asked first: on SQLite a transaction waits for whoever writes, also where there is nothing to do."""
+    return EventRecord.objects.using(using).filter(next_at__lte=Now()).exists()
 
 
 def _alone(using: str, held: frozenset[Pair], pk: UUID) -> int:
@@ -62,10 +84,8 @@ def _alone(using: str, held: frozenset[Pair], pk: UUID) -> int:
 
 
 def _examined(using: str, held: frozenset[Pair], due: QuerySet[EventRecord], patience: int = PATIENCE) -> int:
-    with transaction.atomic(using=using), limited_waiting(using, patience):
+    with writing(using), limited_waiting(using, patience):
         events = list(due)
-        if not events:
-            return 0
         busy = {e.pk for e in events if any((name, str(e.pk)) in held for name in e.receivers)}
         settled = [e for e in events if e.pk not in busy]
         _record(using, settled)

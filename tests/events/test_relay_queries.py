@@ -91,11 +91,17 @@ def test_relay__sorts_nothing_that_waits() -> None:
 
 
 BEGINS = ["SELECT offload_worker"] * 3
-# How long it waits for others' locks.
-EXAMINES = (
-    ["SET LOCAL", "SELECT offload_event"] if connection.vendor == "postgresql" else ["SELECT offload_event"]
-)
-MATERIALISES = [*EXAMINES, "SELECT offload_delivery", "INSERT offload_delivery", "UPDATE offload_event"]
+# Whether any event is due: nothing else is done where none is.
+EXAMINES = ["SELECT offload_event"]
+MATERIALISES = [
+    *EXAMINES,
+    # How long it waits for others' locks.
+    *(["SET LOCAL"] if connection.vendor == "postgresql" else []),
+    "SELECT offload_event",
+    "SELECT offload_delivery",
+    "INSERT offload_delivery",
+    "UPDATE offload_event",
+]
 # The look, then whose turn it is: one receiver's, and no other's.
 SERVES = ["SELECT offload_worker", *["SELECT offload_delivery"] * 3]
 # What is due, marked as sent; its envelopes; and nothing more of it is due.

@@ -115,8 +115,8 @@ EXACTLY_ONCE = (
         edits=(
             Edit(
                 file="events/delivery/statements.py",
-                old='f"INSERT INTO {quote(Delivery',
-                new='f"INSERT OR IGNORE INTO {quote(Delivery',
+                old='f"INSERT INTO {_records(',
+                new='f"INSERT OR IGNORE INTO {_records(',
             ),
             # Which would notice: there are fewer records of this claim than it names.
             Edit(
@@ -138,9 +138,9 @@ EXACTLY_ONCE = (
     off(
         3,
         "only the attempt that was sent last is run",
-        "events/delivery/claim.py",
-        "rows = rows.filter(state=State.SENT, careful=False)",
-        "rows = rows.filter(careful=False)",
+        "events/delivery/statements.py",
+        "{quote('receiver')} = %s AND {quote('state')} = %s ",
+        "{quote('receiver')} = %s AND {quote('state')} <> 'not ' || %s ",
         f"{_TWO_WORKERS}::test_same_messages_for_two_workers__one_effect_each[recorded_messages]",
     ),
     off(
@@ -321,9 +321,9 @@ BACKLOG = (
     off(
         6,
         "the emitter publishes into a short queue only",
-        "events/fast_path.py",
-        "if depth < settings.WINDOW:",
-        "if True:",
+        "events/depths.py",
+        "return self.of(queue) >= settings.WINDOW",
+        "return False",
         "tests/processes/test_backlog.py::test_backlog__stays_out_of_the_broker_and_drains_once_each",
     ),
     off(
