@@ -16,7 +16,6 @@ from typing import Any
 
 from celery import bootsteps
 from celery.worker import state
-from kombu.asynchronous import get_event_loop
 
 from events.conf import settings
 
@@ -42,7 +41,7 @@ class Ahead(bootsteps.StartStopStep):  # type: ignore[misc]  # celery ships no t
                 channel.qos,
                 parent.pool.num_processes,
                 lambda: semaphore.value > 0,
-                parent.hub.call_later,
+                parent.hub,
                 partial(_more_may_begin, parent),
             )
             channel.qos.can_consume = look_ahead.can_consume
@@ -54,7 +53,7 @@ class LookAhead:
 
     `short`: seconds; a run of less is short, and no message waits longer than that for one to end. `is_free` says
     whether a process would begin at once, `may_begin` whether one has nothing to run or would be made for another
-    message; `call_later(seconds, function, argument)` is the event loop's.
+    message; `hub` is the worker's event loop.
     """
 
     def __init__(
@@ -63,7 +62,7 @@ class LookAhead:
         qos: Any,
         processes: int,
         is_free: Callable[[], bool],
-        call_later: Callable[..., object],
+        hub: Any,
         may_begin: Callable[[], bool],
     ) -> None:
         self._short = short
@@ -71,7 +70,7 @@ class LookAhead:
         self._can_consume: Callable[[], bool] = qos.can_consume
         self._processes = processes
         self._is_free = is_free
-        self._call_later = call_later
+        self._hub = hub
         self._may_begin = may_begin
         self.runs_are_short = False
 
@@ -97,11 +96,22 @@ class LookAhead:
 
     def received(self, request: Any) -> None:
         if not self._is_free():
-            self._call_later(self._short, self._look, request)
+            self._hub.call_later(self._short, self._look, request)
 
     def ended(self, seconds: float) -> None:
         """A message was worked off."""
         self.runs_are_short = seconds < self._short
+
+    def put_off(self, acknowledge: Callable[[], None]) -> bool:
+        """Have the loop hand over the next message first: its process waits, and the broker doesn't. Whether it will.
+
+        Not where none is on its way to a process: the loop might sleep then.
+        """
+        if not _is_handing_over():
+            return False
+        # The next turn of the loop ends with handing over; this is of the one after it.
+        self._hub.call_soon(self._hub.call_soon, _logging_errors, acknowledge)
+        return True
 
     def _look(self, request: Any) -> None:
         if _has_begun(request) or request not in state.reserved_requests:
@@ -150,18 +160,9 @@ def note_end(request: Any) -> None:
 
 
 def put_off(acknowledge: Callable[[], None]) -> bool:
-    """Have the loop hand over the message that was taken ahead first: its process waits, and the broker doesn't.
-
-    Whether it will: not where none is on its way to a process, as the loop might sleep then.
-    """
-    hub = get_event_loop()
-    if not _current or hub is None or state.should_stop is not None or state.should_terminate is not None:
-        return False
-    if not _is_handing_over():
-        return False
-    # The next turn of the loop ends with handing over; this is of the one after it.
-    hub.call_soon(hub.call_soon, _logging_errors, acknowledge)
-    return True
+    """See `LookAhead.put_off`; where nothing is taken ahead nothing is put off."""
+    is_ending = state.should_stop is not None or state.should_terminate is not None
+    return not is_ending and any(look_ahead.put_off(acknowledge) for look_ahead in _current)
 
 
 def _logging_errors(acknowledge: Callable[[], None]) -> None:
