@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from django.db import connection, transaction
 
+from events import pauses
 from events.delivery.consuming import consume
 from events.delivery.tally import Tally
 from events.fast_path import fast_path
@@ -28,6 +31,7 @@ def unused() -> Iterator[None]:
     connection.close()
     connection.ensure_connection()
     yield
+    pauses._known.clear()
     connection.settings_dict["CONN_HEALTH_CHECKS"] = before
     connection.close()
 
@@ -38,23 +42,36 @@ def will_be_asked() -> bool:
 
 def test_connection__is_asked_unless_it_was_just_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(renewing, "_USABLE", 3600.0)
-    renew_connections()
+    renew_connections(trusting=True)
     assert will_be_asked()
-    renew_connections()
+    renew_connections(trusting=True)
     assert not will_be_asked()
+    # Before another app's task, which nobody repeats.
+    renew_connections(trusting=False)
+    assert will_be_asked()
     monkeypatch.setattr(renewing, "_USABLE", 0.0)
-    renew_connections()
+    renew_connections(trusting=True)
     assert will_be_asked()
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="about PostgreSQL")
-def test_connection_that_was_cut_since__costs_no_delivery_and_no_try(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("envelopes", ["carried", "left in the outbox"])
+@pytest.mark.parametrize("pauses_known", [True, False])
+def test_connection_that_was_cut_since__costs_no_delivery_and_no_try(
+    monkeypatch: pytest.MonkeyPatch, envelopes: str, pauses_known: bool
+) -> None:
     monkeypatch.setattr(renewing, "_USABLE", 3600.0)
     with fast_path.suspended(), transaction.atomic():
         Item.objects.create(title="one")
     messages = _due_messages("default")
     assert messages
-    renew_connections()
+    if envelopes != "carried":
+        messages = [replace(message, envelopes=("",) * len(message.ids)) for message in messages]
+    if pauses_known:
+        pauses._known["default"] = (time.monotonic() + 3600.0, pauses.Pauses())
+    else:
+        pauses._known.clear()
+    renew_connections(trusting=True)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
         pid = cursor.fetchone()[0]
@@ -62,6 +79,6 @@ def test_connection_that_was_cut_since__costs_no_delivery_and_no_try(monkeypatch
     with other.cursor() as cursor:
         cursor.execute("SELECT pg_terminate_backend(%s)", [pid])
     other.close()
-    renew_connections()
+    renew_connections(trusting=True)
     assert not will_be_asked()
     assert [consume(message) for message in messages] == [Tally(done=1)] * len(messages)

@@ -30,10 +30,10 @@ def another() -> Iterator[sqlite3.Connection]:
 
 @pytest.fixture
 def patience() -> Iterator[int]:
-    """Milliseconds that this connection's statements wait, as the project says."""
-    before = connection.settings_dict["OPTIONS"]["timeout"]
-    yield int(before * 1000)
-    connection.settings_dict["OPTIONS"]["timeout"] = before
+    """Milliseconds that this connection's statements wait; not what its options say."""
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA busy_timeout = 12345")
+    yield 12345
     # Opened again with what it had.
     connection.close()
 
@@ -55,8 +55,9 @@ def test_writing__begins_when_the_other_has_ended(another: sqlite3.Connection, p
     assert Tag.objects.get().name == "one"
 
 
-def test_writing__waits_as_long_as_the_project_says(another: sqlite3.Connection, patience: int) -> None:
-    connection.settings_dict["OPTIONS"]["timeout"] = 0.3
+def test_writing__waits_as_long_as_its_connection_would(another: sqlite3.Connection, patience: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA busy_timeout = 300")
     with pytest.raises(OperationalError, match="locked"), writing("default"):
         pytest.fail("it began beside another writer")
     assert waits() == 300
