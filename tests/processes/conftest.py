@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from django.db import connection
 
+from events import transport
 from events.fast_path import fast_path
 from events.models import Worker
 from project.dev.broker import Broker
@@ -154,6 +155,8 @@ def start_relay(process_env: dict[str, str], broker: Broker, tmp_path: Path) -> 
 
 @pytest.fixture(autouse=True)
 def clean_broker(broker: Broker) -> None:
+    # An earlier test may have ended the broker: what is pooled leads to one that isn't there any more.
+    transport.reset()
     brokers.empty(broker)
     # What an earlier test's backlog taught this process about its queues.
     fast_path.depths.forget()
