@@ -14,8 +14,8 @@ from django.db.models import QuerySet
 # Milliseconds a thread beside the pool waits for a lock.
 PATIENCE = 500
 
-# Seconds between two questions for SQLite's lock.
-_ASK_EVERY = 0.002
+# Seconds that SQLite waits for its lock, where a project doesn't say; and between two questions for it.
+_SQLITE_WAITS, _ASK_EVERY = 5.0, 0.002
 
 # PostgreSQL's and MySQL's.
 _TIMED_OUT = {"55P03", 1205}
@@ -40,9 +40,8 @@ def writing(using: str) -> Iterator[None]:
 
 def _begin_soon(connection: BaseDatabaseWrapper, ending: ExitStack) -> None:
     connection.ensure_connection()
-    # Milliseconds, whoever set it: the project's OPTIONS, a statement of its own, or SQLite.
-    [patience] = connection.connection.execute("PRAGMA busy_timeout").fetchone()
-    until = time.monotonic() + patience / 1000
+    patience = connection.settings_dict["OPTIONS"].get("timeout", _SQLITE_WAITS)
+    until = time.monotonic() + patience
     connection.connection.execute("PRAGMA busy_timeout = 0")
     try:
         while True:
@@ -54,7 +53,7 @@ def _begin_soon(connection: BaseDatabaseWrapper, ending: ExitStack) -> None:
                     raise
             time.sleep(_ASK_EVERY)
     finally:
-        connection.connection.execute(f"PRAGMA busy_timeout = {patience}")
+        connection.connection.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
 
 
 @contextmanager

@@ -66,9 +66,8 @@ def begin(task: Any, **kwargs: Any) -> None:
     """Before Celery stores that the task has started."""
     if task.request.is_eager:
         return
-    ours = task.name in registry
-    renew_connections(trusting=ours)
-    time_limit.prepare(ours=ours)
+    renew_connections()
+    time_limit.prepare(ours=task.name in registry)
 
 
 def stop(**kwargs: Any) -> None:
