@@ -114,7 +114,8 @@ class FastPath:
         busy = set() if hurry else {queue for queue, some in by_queue.items() if self._may_wait(queue, some)}
         messages = _pack(load for load in loads if load.queue not in busy)
         if messages:
-            transport.publish(messages, timeout=_ANSWER)
+            # Of commits that meet, no worker waits for the first.
+            transport.publish(messages, timeout=_ANSWER, first_alone=len(loads) == 1)
             self.breaker.worked()
         for message in messages:
             self.depths.sent(message.queue, 1)

@@ -16,9 +16,15 @@ def insert_known(claimer: Claimer, items: Sequence[Item]) -> list[Item]:
     if claimer.insert(items) == len(items):
         return list(items)
     # Which ones is asked when there are any: next to never.
+    known = refuse_strangers(claimer, items)
+    claimer.release([item for item in items if item not in known])
+    return known
+
+
+def refuse_strangers(claimer: Claimer, items: Sequence[Item]) -> list[Item]:
+    """Those whose event is in the outbox for this receiver; the others are refused."""
     strangers = claimer.strangers(items)
     for item in (item for item in items if item.event_id in strangers):
-        claimer.release([item])
         _refuse(claimer, item, "is not in the outbox for this receiver: pruned, or aimed at another")
     return [item for item in items if item.event_id not in strangers]
 

@@ -22,6 +22,7 @@ from events.delivery.portions import portions
 from events.delivery.returning import return_newer
 from events.delivery.running import Run
 from events.delivery.tally import Tally
+from events.delivery.trouble import repeated
 from events.delivery.versions import beyond
 from events.message import Message
 from events.models import State
@@ -42,7 +43,8 @@ def consume(message: Message, conclusion: Conclusion | None = None, *, watched: 
         Item(event_id=UUID(event_id), attempt=attempt, envelope=envelope, recorded=attempt > 0)
         for event_id, attempt, envelope in zip(message.ids, message.attempts, message.envelopes, strict=True)
     ]
-    found = pauses.current(message.using)
+    # The first that is asked of the database: of a connection that may have been cut since.
+    found = repeated(message.using, lambda: pauses.current(message.using))
     if found.cover(message.receiver, message.queue):
         # Asked anew: it may have been resumed since, and which delivery is a probe was said a moment ago.
         found = pauses.current(message.using, fresh=0)

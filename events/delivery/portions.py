@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 
 from events.delivery.decoding import Item
+from events.delivery.trouble import repeated
 from events.models import EventRecord, Size
 
 # Bytes of envelopes that a worker has in hand at once, unless a single one is larger. What is made of them, its
@@ -22,7 +23,8 @@ def portions(items: Sequence[Item], using: str) -> Iterator[list[Item]]:
     if not absent:
         yield list(items)
         return
-    sizes = dict(_stored(using, absent).values_list("pk", Size("envelope")))
+    # As pauses are: the first question of a message, where those were asked for a moment ago.
+    sizes = repeated(using, lambda: dict(_stored(using, absent).values_list("pk", Size("envelope"))))
     for some in _cut(items, sizes):
         yield _read(some, using)
 

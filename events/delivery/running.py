@@ -14,7 +14,7 @@ from django.db import transaction
 
 from events.crashpoints import crashpoint
 from events.delivery.claim import AlreadyRecorded, Claimer
-from events.delivery.claiming import insert_known, lock_known, sorted_out
+from events.delivery.claiming import insert_known, lock_known, refuse_strangers, sorted_out
 from events.delivery.concluding import Conclusion, NotConcluded
 from events.delivery.decoding import Gone, Item, occurrences
 from events.delivery.failing import note_after_commit, record_failure
@@ -111,6 +111,10 @@ class Run:
         return []
 
     def _failed(self, item: Item, error: BaseException) -> None:
+        if not item.recorded and not refuse_strangers(self.claimer, [item]):
+            # Its claim had waited for a prune: see Claimer.kept, which a receiver that fails never comes to.
+            self.tally.refused += 1
+            return
         state = record_failure(self.claimer, self.receiver, item, error, counted=self.careful)
         crashpoint("deliver.failed")
         self.tally.failed(state)

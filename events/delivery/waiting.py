@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from traceback import clear_frames
 from typing import Any
 
 from django.db import Error, OperationalError, connections, transaction
@@ -14,8 +15,8 @@ from django.db.models import QuerySet
 # Milliseconds a thread beside the pool waits for a lock.
 PATIENCE = 500
 
-# Seconds that SQLite waits for its lock, where a project doesn't say; and between two questions for it.
-_SQLITE_WAITS, _ASK_EVERY = 5.0, 0.002
+# Seconds between two questions for SQLite's lock.
+_ASK_EVERY = 0.002
 
 # PostgreSQL's and MySQL's.
 _TIMED_OUT = {"55P03", 1205}
@@ -40,8 +41,9 @@ def writing(using: str) -> Iterator[None]:
 
 def _begin_soon(connection: BaseDatabaseWrapper, ending: ExitStack) -> None:
     connection.ensure_connection()
-    patience = connection.settings_dict["OPTIONS"].get("timeout", _SQLITE_WAITS)
-    until = time.monotonic() + patience
+    # Milliseconds, whoever set it: the project's OPTIONS, a statement of its own, or SQLite.
+    [patience] = connection.connection.execute("PRAGMA busy_timeout").fetchone()
+    until = time.monotonic() + patience / 1000
     connection.connection.execute("PRAGMA busy_timeout = 0")
     try:
         while True:
@@ -51,9 +53,12 @@ def _begin_soon(connection: BaseDatabaseWrapper, ending: ExitStack) -> None:
             except OperationalError as error:
                 if "locked" not in str(error) or time.monotonic() > until:
                     raise
+                # Django's errors refer to themselves by their frames, and those to a cursor. SQLite keeps a closed
+                # connection's lock for as long as it has one: a receiver that closes it would lock out all others.
+                clear_frames(error.__traceback__)
             time.sleep(_ASK_EVERY)
     finally:
-        connection.connection.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
+        connection.connection.execute(f"PRAGMA busy_timeout = {patience}")
 
 
 @contextmanager

@@ -87,8 +87,10 @@ class Courier(Generic[T]):
         """Wait until all is handed over, but not for a broker that fails; whether it is."""
         with self._changed:
             self._hurrying += 1
-            self._changed.wait_for(lambda: self._since is None or self._recovering, seconds)
-            self._hurrying -= 1
+            try:
+                self._changed.wait_for(lambda: self._since is None or self._recovering, seconds)
+            finally:
+                self._hurrying -= 1
             return self._since is None
 
     def hold_for_fork(self) -> None:

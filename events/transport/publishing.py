@@ -22,8 +22,8 @@ _COMPRESSION, _LEVEL = "application/x-gzip", 1
 _ROUND_TRIP = 100
 
 
-def publish(messages: Sequence[Message], *, timeout: float = PATIENT) -> None:
-    """Hand the messages to the broker, the first by itself and the others in one round trip where the transport can.
+def publish(messages: Sequence[Message], *, timeout: float = PATIENT, first_alone: bool = False) -> None:
+    """Hand the messages to the broker, in one round trip where the transport can; `first_alone`: in two.
 
     Raises what the broker's client raises; some messages may have arrived even so.
     """
@@ -31,7 +31,7 @@ def publish(messages: Sequence[Message], *, timeout: float = PATIENT) -> None:
     with producer(timeout) as lent, lent.batch(max_size=_ROUND_TRIP) as batch:
         for number, message in enumerate(messages):
             _put(lent, message, timeout)
-            if not number:
+            if first_alone and not number:
                 # A worker is on its way with it while the others are being written.
                 batch.flush()
     crashpoint("publish.after")

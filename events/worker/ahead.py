@@ -109,8 +109,9 @@ class LookAhead:
         """
         if not _is_handing_over():
             return False
-        # The next turn of the loop ends with handing over; this is of the one after it.
-        self._hub.call_soon(self._hub.call_soon, _logging_errors, acknowledge)
+        # The next turn of the loop begins with this, which has Celery call the broker in the turn after it, and ends
+        # with handing over.
+        self._hub.call_soon(acknowledge)
         return True
 
     def _look(self, request: Any) -> None:
@@ -163,11 +164,3 @@ def put_off(acknowledge: Callable[[], None]) -> bool:
     """See `LookAhead.put_off`; where nothing is taken ahead nothing is put off."""
     is_ending = state.should_stop is not None or state.should_terminate is not None
     return not is_ending and any(look_ahead.put_off(acknowledge) for look_ahead in _current)
-
-
-def _logging_errors(acknowledge: Callable[[], None]) -> None:
-    try:
-        acknowledge()
-    except Exception:
-        # Raised here it would end the worker. The message stays in hand: see events.transport.breaking_off.
-        logger.exception("events.worker remedy='the broker is connected to anew'")

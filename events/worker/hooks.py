@@ -66,8 +66,9 @@ def begin(task: Any, **kwargs: Any) -> None:
     """Before Celery stores that the task has started."""
     if task.request.is_eager:
         return
-    renew_connections()
-    time_limit.prepare(ours=task.name in registry)
+    ours = task.name in registry
+    renew_connections(trusting=ours)
+    time_limit.prepare(ours=ours)
 
 
 def stop(**kwargs: Any) -> None:

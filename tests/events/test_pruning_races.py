@@ -10,9 +10,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from django.db import connection, connections, transaction
+from django.db.models.signals import post_save
 
 from events.delivery.consuming import consume
 from events.message import Message
@@ -24,8 +26,9 @@ from events.relay.replaying import Past
 from events.testing import drain
 from tests.conftest import database_url
 from tests.events.ageing import left, old, pruned, store, store_many
+from tests.events.conftest import Offloaded
 from tests.events.operating import HEARING_CTRL_C
-from tests.shop.models import Effect, Item
+from tests.shop.models import Effect, Item, Tag
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -161,10 +164,34 @@ def _default_to(level: str) -> None:
 def test_prune__while_a_duplicate_is_claimed__has_no_effect_twice(receiver: str) -> None:
     Item.objects.create(title="x")
     drain()
+    claim_during_a_prune(f"tests.shop.receivers.{receiver}")
+    assert Effect.objects.filter(receiver=receiver).count() == 1
+    assert Refusal.objects.get().reason.endswith("pruned, or aimed at another")
+    assert left() == (0, 0)
+
+
+@pytest.mark.usefixtures("isolation")
+def test_prune__while_a_duplicate_is_claimed_that_fails_now__leaves_nothing(offloaded: Offloaded) -> None:
+    offloaded(succeed_once, post_save, sender=Tag)
+    Tag.objects.create(name="x")
+    drain()
+    claim_during_a_prune(f"{succeed_once.__module__}.{succeed_once.__qualname__}")
+    assert Refusal.objects.get().reason.endswith("pruned, or aimed at another")
+    assert left() == (0, 0)
+
+
+def succeed_once(sender: Any, **kwargs: Any) -> None:
+    if Effect.objects.exists():
+        raise ValueError("again")
+    Effect.objects.create(receiver="once", key="x")
+
+
+def claim_during_a_prune(receiver: str) -> None:
+    """A message of the only event, finished long ago, comes again while a prune has deleted it and not committed."""
     EventRecord.objects.update(emitted_at=old(), next_at=None)
     event = EventRecord.objects.get()
     message = Message(
-        receiver=f"tests.shop.receivers.{receiver}",
+        receiver=receiver,
         queue="default",
         using="default",
         ids=(str(event.pk),),
@@ -175,9 +202,6 @@ def test_prune__while_a_duplicate_is_claimed__has_no_effect_twice(receiver: str)
         assert _delete("default", [event.pk], Size()) == 1
         start()
         wait_until_it_waits()
-    assert Effect.objects.filter(receiver=receiver).count() == 1
-    assert Refusal.objects.get().reason.endswith("pruned, or aimed at another")
-    assert left() == (0, 0)
 
 
 @contextmanager
