@@ -8,8 +8,6 @@ from typing import NamedTuple
 from events import transport
 from events.conf import settings
 
-# Seconds the broker may take to say it.
-_ANSWER = 1.0
 # Seconds until a long queue, into which nothing is published, is asked about again.
 _ASK_AGAIN = 0.1
 # Messages that keep a process busy until the queue is looked at again.
@@ -31,7 +29,10 @@ _UNKNOWN = _Depth(0, float("-inf"), float("-inf"))
 
 
 class Depths:
-    def __init__(self) -> None:
+    """`timeout`: seconds the broker may take to say one."""
+
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
         self._known: dict[str, _Depth] = {}
         # When each long queue was last asked about, which is not when it was measured.
         self._asked: dict[str, float] = {}
@@ -75,7 +76,7 @@ class Depths:
 
     def measure(self, queue: str) -> int:
         """Raises what the broker's client raises."""
-        messages = transport.depth(queue, _ANSWER)
+        messages = transport.depth(queue, self._timeout)
         known = self._known.get(queue, _UNKNOWN)
         self._known[queue] = known._replace(messages=messages, measured=time.monotonic())
         return messages

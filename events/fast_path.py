@@ -47,7 +47,7 @@ class FastPath:
     def __init__(self) -> None:
         self.courier: Courier[Parcel] = Courier(self._deliver, self._recover)
         self.breaker = Breaker(self._probe)
-        self.depths = Depths()
+        self.depths = Depths(_ANSWER)
         self._suspended = 0
 
     def choose(self, receivers: Mapping[str, str], using: str) -> Sequence[str]:

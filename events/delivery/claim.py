@@ -18,7 +18,6 @@ from events.delivery.decoding import Item
 from events.delivery.isolation import assert_still_there
 from events.delivery.statements import (
     count_claimed,
-    count_events,
     insert_records,
     known_records,
     update_records,
@@ -146,15 +145,13 @@ class Claimer:
         Raises `Overtaken` where one of the `inserted` has lost its event. `took`: seconds each of them ran. Where that
         is enough to be worth it, the statement writes it down: till then they say that they ended when they began.
         """
-        # Where there is but one writer, nobody has deleted since.
-        rivals = connections[self.using].features.has_select_for_update
-        ids = [item.event_id for item in inserted] if rivals else []
+        ids = self._prunable(inserted)
         if took < WORTH_WRITING:
             claims, events = count_claimed(self.using, self.message_id, self.token, ids)
         else:
             rows = Delivery.objects.using(self.using).filter(message_id=self.message_id, claim=self.token)
             claims = rows.filter(state=State.DONE).update(started_at=after(-took), finished_at=Now())
-            events = count_events(self.using, ids) if ids else 0
+            events = self._count_events(ids)
         if events != len(ids):
             raise Overtaken(_PRUNED)
         return claims
@@ -186,10 +183,18 @@ class Claimer:
 
     def assert_not_pruned(self, inserted: Sequence[Item]) -> None:
         """For claims that are committed before they run. Raises `Overtaken`."""
-        if connections[self.using].features.has_select_for_update:
-            ids = [item.event_id for item in inserted]
-            if ids and count_events(self.using, ids) != len(ids):
-                raise Overtaken(_PRUNED)
+        ids = self._prunable(inserted)
+        if self._count_events(ids) != len(ids):
+            raise Overtaken(_PRUNED)
+
+    def _prunable(self, inserted: Sequence[Item]) -> list[UUID]:
+        # Where there is but one writer, nobody has deleted since.
+        rivals = connections[self.using].features.has_select_for_update
+        return [item.event_id for item in inserted] if rivals else []
+
+    def _count_events(self, ids: Sequence[UUID]) -> int:
+        # None is asked for: no statement is made.
+        return EventRecord.objects.using(self.using).filter(pk__in=ids).count()
 
     def _rows(self, ids: Sequence[UUID]) -> QuerySet[Delivery]:
         return Delivery.objects.using(self.using).filter(receiver=self.receiver, event_id__in=ids)

@@ -55,14 +55,12 @@ def known_records(using: str, ids: Sequence[UUID], receiver: str) -> list[tuple[
     """Key, event and attempt of the records that say sent, and not careful; locked, in the order of ids."""
     connection = connections[using]
     quote = connection.ops.quote_name
-    event = Delivery._meta.get_field("event")
-    marks = ", ".join(["%s"] * len(ids))
+    among, keys = _among(connection, ids, "event_id")
     statement = (
         f"SELECT {quote('id')}, {quote('event_id')}, {quote('attempt')} FROM {_records(connection)} "  # noqa: S608
-        f"WHERE {quote('event_id')} IN ({marks}) AND {quote('receiver')} = %s AND {quote('state')} = %s "
+        f"WHERE {among} AND {quote('receiver')} = %s AND {quote('state')} = %s "
         f"AND NOT {quote('careful')} ORDER BY {quote('event_id')}{for_update(connection)}"
     )
-    keys = [event.get_db_prep_save(id, connection) for id in ids]
     with connection.cursor() as cursor:
         cursor.execute(statement, [*keys, receiver, State.SENT.value])
         return [(pk, as_uuid(event_id), attempt) for pk, event_id, attempt in cursor.fetchall()]
@@ -108,15 +106,6 @@ def update_records(
         )
 
 
-def count_events(using: str, ids: Sequence[UUID]) -> int:
-    """How many of them are in the outbox."""
-    connection = connections[using]
-    among, keys = _among(connection, ids)
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT COUNT(*) FROM {_events(connection)} WHERE {among}", keys)  # noqa: S608
-        return int(cursor.fetchone()[0])
-
-
 def count_claimed(using: str, message_id: UUID, token: int, ids: Sequence[UUID] = ()) -> tuple[int, int]:
     """How many records of that claim say done; and how many of those events are in the outbox."""
     connection = connections[using]
@@ -143,11 +132,12 @@ def _events(connection: BaseDatabaseWrapper) -> str:
     return connection.ops.quote_name(EventRecord._meta.db_table)
 
 
-def _among(connection: BaseDatabaseWrapper, ids: Sequence[UUID]) -> tuple[str, list[Any]]:
+def _among(connection: BaseDatabaseWrapper, ids: Sequence[UUID], column: str = "id") -> tuple[str, list[Any]]:
+    """That the column is one of these events' ids."""
     marks = ", ".join(["%s"] * len(ids))
     pk = EventRecord._meta.pk
     keys = [pk.get_db_prep_value(id, connection) for id in ids]
-    return f"{connection.ops.quote_name('id')} IN ({marks})", keys
+    return f"{connection.ops.quote_name(column)} IN ({marks})", keys
 
 
 @lru_cache(maxsize=1024)

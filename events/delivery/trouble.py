@@ -35,8 +35,8 @@ def is_passing(error: BaseException, connection: BaseDatabaseWrapper) -> bool:
     if connection.closed_in_transaction:
         # Django sets it for close() alone: that was the receiver.
         return False
-    if not isinstance(error, (OperationalError, InterfaceError)) or isinstance(error, Overtaken):
-        return isinstance(error, Overtaken)
+    if not isinstance(error, (OperationalError, InterfaceError)):
+        return False
     if connection.vendor == "sqlite":
         return any(text in str(error) for text in _SQLITE)
     if connection.vendor == "mysql":
@@ -60,7 +60,8 @@ def repeated(using: str, action: Callable[[], T]) -> T:
         except Exception as error:
             connection = connections[using]
             cause = error.__cause__ if isinstance(error, NotBegun) and error.__cause__ else error
-            if repeat == _REPEATS - 1 or connection.in_atomic_block or not is_passing(cause, connection):
+            passes = isinstance(cause, Overtaken) or is_passing(cause, connection)
+            if repeat == _REPEATS - 1 or connection.in_atomic_block or not passes:
                 raise
             connection.close_if_unusable_or_obsolete()
             # Two that met in a deadlock must not meet again.

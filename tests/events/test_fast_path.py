@@ -155,15 +155,6 @@ def test_queue_with_enough_in_it__commits_wait_for_it_and_share_a_message(broker
 
 
 @pytest.mark.usefixtures("patient")
-def test_queue_with_enough_in_it__nothing_waits_for_long(
-    broker: Broker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("events.fast_path._LONGEST", 0.1)
-    saved_beside_enough(broker, 1)
-    wait_for(lambda: transport.look("default").depth == 21, "its message, behind all others")
-
-
-@pytest.mark.usefixtures("patient")
 def test_queue_with_enough_in_it__who_waits_for_the_end_does_not_wait_for_it(broker: Broker) -> None:
     saved_beside_enough(broker, 5)
     assert fast_path.finish()
@@ -171,10 +162,19 @@ def test_queue_with_enough_in_it__who_waits_for_the_end_does_not_wait_for_it(bro
 
 
 @pytest.mark.usefixtures("patient")
-def test_queue_with_enough_in_it__a_commit_that_comes_alone_goes_at_once(
-    broker: Broker, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("constant", "seconds"),
+    [
+        # What came waits no longer.
+        ("events.fast_path._LONGEST", 0.1),
+        # It came alone, and has nothing to wait for.
+        ("events.depths._LONE", 0.0),
+    ],
+)
+def test_queue_with_enough_in_it__a_message_goes_behind_the_others_after_a_while_or_at_once_where_it_is_alone(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch, constant: str, seconds: float
 ) -> None:
-    monkeypatch.setattr("events.depths._LONE", 0.0)
+    monkeypatch.setattr(constant, seconds)
     saved_beside_enough(broker, 1)
     wait_for(lambda: transport.look("default").depth == 21, "its message, behind all others")
 
