@@ -15,6 +15,8 @@ from django.db.models import QuerySet
 # Milliseconds a thread beside the pool waits for a lock.
 PATIENCE = 500
 
+# The same of SQLite's one lock, which everybody has now and then.
+_SQLITE_PATIENCE = 2000
 # Seconds between two questions for SQLite's lock.
 _ASK_EVERY = 0.002
 
@@ -59,6 +61,18 @@ def _begin_soon(connection: BaseDatabaseWrapper, ending: ExitStack) -> None:
             time.sleep(_ASK_EVERY)
     finally:
         connection.connection.execute(f"PRAGMA busy_timeout = {patience}")
+
+
+def wait_briefly(using: str) -> None:
+    """Of this thread's connection to SQLite; elsewhere `limited_waiting` is for each transaction.
+
+    For a thread that a fork waits for. The lock may be a hanging receiver's, whose time limit the forking process
+    enforces: all three would wait until the thread gives up.
+    """
+    connection = connections[using]
+    if connection.vendor == "sqlite":
+        connection.ensure_connection()
+        connection.connection.execute(f"PRAGMA busy_timeout = {_SQLITE_PATIENCE}")
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from django.db import Error, connections
 
 from events.conf import settings
 from events.databases import outbox_aliases
+from events.delivery.waiting import wait_briefly
 from events.forking import not_forking_relay
 from events.relay import behind, jobs, lease, metering
 from events.relay.metering import Reader
@@ -75,6 +76,7 @@ class Relay:
             self._tell_at = time.monotonic() + _TELL_EVERY
         for using in outbox_aliases():
             try:
+                wait_briefly(using)
                 done = turn(using)
                 pause = min(pause, self._pause_after(using, done))
                 self._prune(using)

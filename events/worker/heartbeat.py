@@ -16,6 +16,7 @@ from django.db.models.functions import Now
 
 from events.databases import outbox_aliases
 from events.delivery.failing import recover
+from events.delivery.waiting import wait_briefly
 from events.forking import not_forking_heartbeat
 from events.identity import who
 from events.message import HEADER, named
@@ -52,6 +53,8 @@ class Heartbeat(threading.Thread):
         self.join(timeout=5)
 
     def _tick(self) -> None:
+        for using in outbox_aliases():
+            _try(partial(wait_briefly, using))
         # First: what crashed is no longer held, and must not be in neither for a moment.
         _try(self._recover)
         for using in outbox_aliases():
