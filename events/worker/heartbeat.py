@@ -7,6 +7,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -54,7 +55,9 @@ class Heartbeat(threading.Thread):
 
     def _tick(self) -> None:
         for using in outbox_aliases():
-            _try(partial(wait_briefly, using))
+            # A database that is away is told of below.
+            with suppress(Error):
+                wait_briefly(using)
         # First: what crashed is no longer held, and must not be in neither for a moment.
         _try(self._recover)
         for using in outbox_aliases():
