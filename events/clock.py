@@ -30,3 +30,17 @@ def after_sql(using: str, seconds: float) -> tuple[str, tuple[Any, ...]]:
     resolved = after(seconds).resolve_expression(query)
     sql, params = query.get_compiler(connection=connections[using]).compile(resolved)
     return sql, tuple(params)
+
+
+def asked(using: str, *seconds: float) -> tuple[Any, ...]:
+    """The database's now plus each of these, as values that its statements take: for many rows, or for COPY."""
+    moments = [after_sql(using, some) for some in seconds]
+    connection = connections[using]
+    # PostgreSQL's driver would make datetimes of them.
+    form = "({})::text" if connection.vendor == "postgresql" else "{}"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {', '.join(form.format(sql) for sql, _ in moments)}",
+            [param for _, params in moments for param in params],
+        )
+        return tuple(cursor.fetchone())

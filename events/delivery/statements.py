@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.constants import OnConflict
 
 from events.clock import after_sql
 from events.models import Delivery, EventRecord, State
@@ -19,13 +20,18 @@ _BLANK: Mapping[str, object] = {"tries": 0, "attempt": 0, "careful": False, "rea
 
 
 def insert_records(
-    using: str, ids: Sequence[UUID], values: Mapping[str, object], times: Mapping[str, float]
+    using: str,
+    ids: Sequence[UUID],
+    values: Mapping[str, object],
+    times: Mapping[str, float],
+    *,
+    where_none_is: bool = False,
 ) -> int:
-    """One plain INSERT of a record for each of the events that is in the outbox for the receiver, in the order of ids;
+    """One INSERT of a record for each of the events that is in the outbox for the receiver, in the order of ids;
     how many.
 
     They differ in their event alone; `values` names the receiver; `times`: seconds from the database's now, by column.
-    Raises `IntegrityError` where one is there already.
+    Where one is there already: raises `IntegrityError`, or leaves that as it is if asked for those `where_none_is`.
     """
     connection = connections[using]
     quote = connection.ops.quote_name
@@ -41,10 +47,13 @@ def insert_records(
         params += some
     among, keys = _among(connection, ids)
     lists, named = _lists(using, str(values["receiver"]))
+    on_conflict = OnConflict.IGNORE if where_none_is else None
+    start = connection.ops.insert_statement(on_conflict=on_conflict)
+    end = connection.ops.on_conflict_suffix_sql([], on_conflict, [], [])
     # Names only from our own models; every value is a parameter.
     statement = (
-        f"INSERT INTO {_records(connection)} ({', '.join(map(quote, columns))}) "  # noqa: S608
-        f"SELECT {', '.join(row)} FROM {_events(connection)} WHERE {among} AND {lists} ORDER BY {quote('id')}"
+        f"{start} {_records(connection)} ({', '.join(map(quote, columns))}) "  # noqa: S608
+        f"SELECT {', '.join(row)} FROM {_events(connection)} WHERE {among} AND {lists} ORDER BY {quote('id')} {end}"
     )
     with connection.cursor() as cursor:
         cursor.execute(statement, [*params, *keys, *named])

@@ -6,17 +6,14 @@ from collections.abc import Sequence
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from events.clock import LOOK_AFTER, after_sql
+from events.clock import LOOK_AFTER, asked
 from events.models import EventRecord
 from events.outbox.columns import NAMES, rows_of
 from events.outbox.emission import Emission
 
-# Rows from which on it is cheaper: it takes a question for the time, and a round trip more than an INSERT.
-_PAYS_FROM = 20
 
-
-def pays(connection: BaseDatabaseWrapper, rows: int) -> bool:
-    return rows >= _PAYS_FROM and connection.vendor == "postgresql" and _is_psycopg_3()
+def is_possible(connection: BaseDatabaseWrapper) -> bool:
+    return connection.vendor == "postgresql" and _is_psycopg_3()
 
 
 def copy(connection: BaseDatabaseWrapper, emissions: Sequence[Emission]) -> None:
@@ -25,7 +22,7 @@ def copy(connection: BaseDatabaseWrapper, emissions: Sequence[Emission]) -> None
     columns = ", ".join(quote(name) for name in (*NAMES, "next_at"))
     row = rows_of(connection)
     with connection.cursor() as cursor:
-        due, look = _moments(connection)
+        due, look = asked(connection.alias, 0, LOOK_AFTER)
         with (
             connection.wrap_database_errors,
             cursor.copy(f"COPY {quote(EventRecord._meta.db_table)} ({columns}) FROM STDIN") as rows,
@@ -33,15 +30,6 @@ def copy(connection: BaseDatabaseWrapper, emissions: Sequence[Emission]) -> None
             for emission in emissions:
                 # What is left to the relay is due at once.
                 rows.write_row((*row(emission), due if emission.is_left() else look))
-
-
-def _moments(connection: BaseDatabaseWrapper) -> tuple[str, str]:
-    """Now and when the relay looks, by the database's clock: COPY takes values alone."""
-    (now, some), (later, others) = after_sql(connection.alias, 0), after_sql(connection.alias, LOOK_AFTER)
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT ({now})::text, ({later})::text", (*some, *others))
-        due, look = cursor.fetchone()
-    return due, look
 
 
 def _is_psycopg_3() -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from events.clock import LOOK_AFTER, after_sql
+from events.clock import LOOK_AFTER, after_sql, asked
 from events.models import EventRecord
 from events.outbox import copying
 from events.outbox.columns import NAMES, rows_of
@@ -17,15 +17,31 @@ FLUSH_EVERY = 500
 FLUSH_CHARACTERS = 2_000_000
 
 
+# Rows of one statement from which on it pays to ask what time it is first: COPY has to be told, and SQLite would
+# compute it for each row, in Python.
+_MANY = 20
+
+# SQL and its parameters.
+Moment = tuple[str, tuple[Any, ...]]
+
+
 def insert(connection: BaseDatabaseWrapper, emissions: Sequence[Emission]) -> None:
     """Write the emissions in the transaction now open on `connection`: kept or lost with it."""
     for some in _slices(connection, emissions):
-        if copying.pays(connection, len(some)):
+        if len(some) >= _MANY and copying.is_possible(connection):
             copying.copy(connection, some)
         else:
-            sql, params = _statement(connection, some)
+            sql, params = _statement(connection, some, *_moments(connection, len(some)))
             with connection.cursor() as cursor:
                 cursor.execute(sql, params)
+
+
+def _moments(connection: BaseDatabaseWrapper, rows: int) -> list[Moment]:
+    """When the relay looks: at once for what is left to it, later for the others."""
+    seconds = (0, LOOK_AFTER)
+    if rows >= _MANY and connection.vendor == "sqlite":
+        return [("%s", (moment,)) for moment in asked(connection.alias, *seconds)]
+    return [after_sql(connection.alias, some) for some in seconds]
 
 
 def _slices(connection: BaseDatabaseWrapper, emissions: Sequence[Emission]) -> Iterator[Sequence[Emission]]:
@@ -44,7 +60,9 @@ def _slices(connection: BaseDatabaseWrapper, emissions: Sequence[Emission]) -> I
         yield some
 
 
-def _statement(connection: BaseDatabaseWrapper, emissions: Sequence[Emission]) -> tuple[str, list[Any]]:
+def _statement(
+    connection: BaseDatabaseWrapper, emissions: Sequence[Emission], due: Moment, look: Moment
+) -> tuple[str, list[Any]]:
     quote = connection.ops.quote_name
     columns = ", ".join(quote(name) for name in (*NAMES, "next_at"))
     marks = ", ".join(["%s"] * len(NAMES))
@@ -52,10 +70,9 @@ def _statement(connection: BaseDatabaseWrapper, emissions: Sequence[Emission]) -
     params: list[Any] = []
     row = rows_of(connection)
     for emission in emissions:
-        # What is left to the relay is due at once.
-        due, due_params = after_sql(connection.alias, 0 if emission.is_left() else LOOK_AFTER)
-        rows.append(f"({marks}, {due})")
+        moment, some = due if emission.is_left() else look
+        rows.append(f"({marks}, {moment})")
         params += row(emission)
-        params += due_params
+        params += some
     # Names only from our own model; every value is a parameter.
     return f"INSERT INTO {quote(EventRecord._meta.db_table)} ({columns}) VALUES {', '.join(rows)}", params  # noqa: S608

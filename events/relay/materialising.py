@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db import OperationalError, connections
@@ -15,7 +17,7 @@ from events.crashpoints import crashpoint
 from events.delivery.waiting import PATIENCE, is_lock_timeout, limited_waiting, writing
 from events.models import Delivery, EventRecord
 from events.relay.ageing import Size
-from events.relay.recording import Due, record
+from events.relay.recording import First, record
 from events.relay.workers import Pair
 
 # Events of one call, at most.
@@ -30,6 +32,13 @@ _GAP = 0.005
 
 # Alias → events of its next call.
 _sizes: defaultdict[str, Size] = defaultdict(lambda: Size(target=_TARGET, first=BATCH, most=BATCH))
+
+
+class _Due(NamedTuple):
+    pk: UUID
+    # Name → queue; and the names of those whose messages the emitter has published.
+    receivers: Mapping[str, str]
+    published: Sequence[str]
 
 
 def batch(using: str) -> int:
@@ -85,8 +94,8 @@ def _alone(using: str, held: frozenset[Pair], pk: UUID) -> int:
 
 def _examined(using: str, held: frozenset[Pair], due: QuerySet[EventRecord], patience: int = PATIENCE) -> int:
     with writing(using), limited_waiting(using, patience):
-        events = list(due)
-        busy = {e.pk for e in events if any((name, str(e.pk)) in held for name in e.receivers)}
+        events = [_Due(*row) for row in due.values_list(*_Due._fields)]
+        busy = {event.pk for event in events if _is_held(event, held)}
         settled = [e for e in events if e.pk not in busy]
         _record(using, settled)
         _rows(using, [e.pk for e in settled]).update(next_at=None)
@@ -96,10 +105,14 @@ def _examined(using: str, held: frozenset[Pair], due: QuerySet[EventRecord], pat
     return len(events)
 
 
+def _is_held(event: _Due, held: frozenset[Pair]) -> bool:
+    text = str(event.pk)
+    return any((name, text) in held for name in event.receivers)
+
+
 def _due(using: str, most: int, pk: UUID | None = None) -> QuerySet[EventRecord]:
     features = connections[using].features
     due = EventRecord.objects.using(using).filter(next_at__lte=Now()).order_by("next_at")
-    due = due.only("receivers", "published")
     if pk is not None:
         due = due.filter(pk=pk)
     if features.has_select_for_update:
@@ -108,22 +121,21 @@ def _due(using: str, most: int, pk: UUID | None = None) -> QuerySet[EventRecord]
     return due[:most]
 
 
-def _record(using: str, events: list[EventRecord]) -> None:
+def _record(using: str, events: Sequence[_Due]) -> None:
     there = Delivery.objects.using(using).filter(event_id__in=[event.pk for event in events])
     recorded = set(there.values_list("event_id", "receiver"))
-    rows = [
-        _due_record(event, name, queue)
-        for event in sorted(events, key=lambda event: event.pk)
-        for name, queue in sorted(event.receivers.items())
-        if (event.pk, name) not in recorded
-    ]
-    record(using, rows)
+    found: defaultdict[First, list[UUID]] = defaultdict(list)
+    for event in events:
+        for name, queue in event.receivers.items():
+            if (event.pk, name) not in recorded:
+                found[_first(event, name, queue)].append(event.pk)
+    record(using, found)
 
 
-def _due_record(event: EventRecord, name: str, queue: str) -> Due:
+def _first(event: _Due, name: str, queue: str) -> First:
     # Where the emitter published all of it, it became due when it had had the time to arrive.
     wait = 0 if len(event.published) == len(event.receivers) else LOOK_AFTER
-    return Due(event.pk, name, queue, published=name in event.published, wait=wait)
+    return First(name, queue, published=name in event.published, wait=wait)
 
 
 def _rows(using: str, ids: list[UUID]) -> QuerySet[EventRecord]:

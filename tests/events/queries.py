@@ -17,7 +17,7 @@ _FORMS = (
     (r"UPDATE [\"`](\w+)[\"`].*", r"UPDATE \1"),
     (r"(SET LOCAL) .*", r"\1"),
     (r"COPY \"(\w+)\".*", r"COPY \1"),
-    (r"SELECT \(STATEMENT_TIMESTAMP.*", "SELECT now"),
+    (r"SELECT (\(STATEMENT_TIMESTAMP|STRFTIME).*", "SELECT now"),
     (r"DELETE FROM [\"`](\w+)[\"`].*", r"DELETE \1"),
 )
 
