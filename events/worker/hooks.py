@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 from typing import Any
@@ -40,6 +41,15 @@ def prepare(sender: Any, **kwargs: Any) -> None:
     # Before the pool is made: its processes carry the name.
     adopt(sender.hostname)
     sender.app.steps["consumer"].update({Ahead, Guard, Unknown})
+    _keep_what_is_loaded()
+
+
+def _keep_what_is_loaded() -> None:
+    """A full collection of garbage would look at all of it, up to 100 ms in which nothing starts; and each process of
+    the pool would get a copy of the pages that it writes to meanwhile.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def start(sender: Any, **kwargs: Any) -> None:
