@@ -115,8 +115,8 @@ EXACTLY_ONCE = (
         edits=(
             Edit(
                 file="events/delivery/statements.py",
-                old='f"INSERT INTO {_records(',
-                new='f"INSERT OR IGNORE INTO {_records(',
+                old="OnConflict.IGNORE if where_none_is else None",
+                new="OnConflict.IGNORE",
             ),
             # Which would notice: there are fewer records of this claim than it names.
             Edit(
