@@ -12,7 +12,7 @@ from benchmarks.rows.row import Row, some
 from benchmarks.stage import Stage
 
 RATE = 20.0
-SECONDS = 6
+SECONDS = 12
 # Events before those that count: connections are made, and what is compiled once is.
 WARM = 20
 # Nanoseconds from the last commit to when nothing may be left, where there is no backlog.

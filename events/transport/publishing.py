@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from kombu import Producer
 from kombu.serialization import dumps
@@ -28,16 +28,17 @@ def publish(messages: Sequence[Message], *, timeout: float = PATIENT, first_alon
     Raises what the broker's client raises; some messages may have arrived even so.
     """
     crashpoint("publish.before")
+    bodies: dict[tuple[str, ...], _Body] = {}
     with producer(timeout) as lent, lent.batch(max_size=_ROUND_TRIP) as batch:
         for number, message in enumerate(messages):
-            _put(lent, message, timeout)
+            _put(lent, message, timeout, bodies)
             if first_alone and not number:
                 # A worker is on its way with it while the others are being written.
                 batch.flush()
     crashpoint("publish.after")
 
 
-def _put(lent: Producer, message: Message, timeout: float) -> None:
+def _put(lent: Producer, message: Message, timeout: float, bodies: dict[tuple[str, ...], _Body]) -> None:
     app = celery_app()
     soft, hard = message.limits
     # A quarter of what apply_async costs; it ignores headers=, so ours go into its result.
@@ -54,12 +55,12 @@ def _put(lent: Producer, message: Message, timeout: float) -> None:
     # What says nothing is not said: it would be a tenth of a message of one event.
     said = {name: value for name, value in task.headers.items() if value not in _NOTHING}
     headers: dict[str, Any] = {**said, HEADER: message.header(), "compression": _COMPRESSION}
-    content_type, content_encoding, text = dumps(task.body, serializer="json")
+    # All receivers of the same events get the same: nothing else is in a body that could differ.
+    body = bodies.get(message.envelopes) or bodies.setdefault(message.envelopes, _body(task.body))
     lent.publish(
-        # Envelopes of one receiver are much alike, and quoted twice on the way: see docs/decisions/0012-speed.md.
-        zlib.compress(ensure_bytes(text), _LEVEL),
-        content_type=content_type,
-        content_encoding=content_encoding,
+        body.data,
+        content_type=body.content_type,
+        content_encoding=body.content_encoding,
         # The default exchange: straight into the queue, no binding to declare or lose.
         exchange="",
         routing_key=message.queue,
@@ -73,6 +74,18 @@ def _put(lent: Producer, message: Message, timeout: float) -> None:
         confirm_timeout=timeout,
         **task.properties,
     )
+
+
+class _Body(NamedTuple):
+    data: bytes
+    content_type: str
+    content_encoding: str
+
+
+def _body(content: Any) -> _Body:
+    content_type, content_encoding, text = dumps(content, serializer="json")
+    # Envelopes of one receiver are much alike, and quoted twice on the way: see docs/decisions/0012-speed.md.
+    return _Body(zlib.compress(ensure_bytes(text), _LEVEL), content_type, content_encoding)
 
 
 def _declared(lent: Producer, queue: str) -> list[Any]:
