@@ -17,26 +17,27 @@ FLUSH_EVERY = 500
 FLUSH_CHARACTERS = 2_000_000
 
 
-# Rows of one statement from which on it pays to ask what time it is first: COPY has to be told, and SQLite would
+# Rows from which on it pays to ask what time it is first: COPY has to be told, and SQLite would
 # compute it for each row, in Python.
 _MANY = 20
 
 # SQL and its parameters.
-Moment = tuple[str, tuple[Any, ...]]
+_Moment = tuple[str, tuple[Any, ...]]
 
 
 def insert(connection: BaseDatabaseWrapper, emissions: Sequence[Emission]) -> None:
     """Write the emissions in the transaction now open on `connection`: kept or lost with it."""
+    moments = _moments(connection, len(emissions))
     for some in _slices(connection, emissions):
         if len(some) >= _MANY and copying.is_possible(connection):
             copying.copy(connection, some)
         else:
-            sql, params = _statement(connection, some, *_moments(connection, len(some)))
+            sql, params = _statement(connection, some, *moments)
             with connection.cursor() as cursor:
                 cursor.execute(sql, params)
 
 
-def _moments(connection: BaseDatabaseWrapper, rows: int) -> list[Moment]:
+def _moments(connection: BaseDatabaseWrapper, rows: int) -> list[_Moment]:
     """When the relay looks: at once for what is left to it, later for the others."""
     seconds = (0, LOOK_AFTER)
     if rows >= _MANY and connection.vendor == "sqlite":
@@ -61,7 +62,7 @@ def _slices(connection: BaseDatabaseWrapper, emissions: Sequence[Emission]) -> I
 
 
 def _statement(
-    connection: BaseDatabaseWrapper, emissions: Sequence[Emission], due: Moment, look: Moment
+    connection: BaseDatabaseWrapper, emissions: Sequence[Emission], due: _Moment, look: _Moment
 ) -> tuple[str, list[Any]]:
     quote = connection.ops.quote_name
     columns = ", ".join(quote(name) for name in (*NAMES, "next_at"))

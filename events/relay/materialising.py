@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 from events.clock import LOOK_AFTER, after
 from events.crashpoints import crashpoint
 from events.delivery.waiting import PATIENCE, is_lock_timeout, limited_waiting, writing
-from events.models import Delivery, EventRecord
+from events.models import Delivery, EventRecord, State
 from events.relay.ageing import Size
 from events.relay.recording import First, record
 from events.relay.workers import Pair
@@ -133,9 +133,11 @@ def _record(using: str, events: Sequence[_Due]) -> None:
 
 
 def _first(event: _Due, name: str, queue: str) -> First:
+    if name not in event.published:
+        return First(name, queue, State.WAITING, wait=0)
     # Where the emitter published all of it, it became due when it had had the time to arrive.
     wait = 0 if len(event.published) == len(event.receivers) else LOOK_AFTER
-    return First(name, queue, published=name in event.published, wait=wait)
+    return First(name, queue, State.SENT, wait)
 
 
 def _rows(using: str, ids: list[UUID]) -> QuerySet[EventRecord]:

@@ -9,30 +9,19 @@ from uuid import UUID
 from events.delivery.statements import insert_records
 from events.models import State
 
-# Events of one statement, at most: SQLite's parameters are fewer than a thousand.
-_EVENTS = 500
-
 
 class First(NamedTuple):
-    """What a delivery's first record says beside its event: it waits, or was `published` and is looked for in `wait`
-    seconds.
-    """
+    """What a delivery's first record says beside its event; in `wait` seconds it is due, or looked for."""
 
     receiver: str
     queue: str
-    published: bool
+    state: State
     wait: float
 
 
 def record(using: str, found: Mapping[First, Sequence[UUID]]) -> None:
-    """For each of the events. Of a delivery that has a record by now, it stays as it is."""
-    for first, ids in found.items():
-        values = {
-            "receiver": first.receiver,
-            "queue": first.queue,
-            "state": State.SENT if first.published else State.WAITING,
-            "worker": "",
-        }
-        times = {"next_at": first.wait if first.published else 0}
-        for start in range(0, len(ids), _EVENTS):
-            insert_records(using, ids[start : start + _EVENTS], values, times, where_none_is=True)
+    """For each of the events, of which a statement takes all. Of a delivery that has a record by now, it stays."""
+    for (receiver, queue, state, wait), ids in found.items():
+        values = {"receiver": receiver, "queue": queue, "state": state, "worker": ""}
+        # Here, and only here, a conflict needs no answer: the record is there, whoever made it.
+        insert_records(using, ids, values, {"next_at": wait}, where_none_is=True)

@@ -86,6 +86,12 @@ def test_commit__writes_all_at_once_however_many_were_emitted(count: int) -> Non
     assert made == expected
 
 
+def test_commit__asks_what_time_it_is_once_however_many_statements_it_takes() -> None:
+    with statements() as made:
+        emitted(200)
+    assert made.count("SELECT now") == (0 if connection.vendor == "mysql" else 1)
+
+
 def test_save__makes_one_statement_more_than_without_us() -> None:
     with statements() as made, transaction.atomic():
         Item.objects.create(title="x")
