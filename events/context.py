@@ -51,12 +51,14 @@ def is_muted() -> bool:
 
 
 @contextmanager
-def caused_by(handled: Cause) -> Iterator[None]:
-    token = cause.set(handled)
+def caused_by(handled: Cause, parent: str | None) -> Iterator[None]:
+    """What is emitted within it is caused by that event, and carries on its trace: see `traced`."""
+    token, trace = cause.set(handled), _trace.set(_traceparent(parent))
     try:
         yield
     finally:
         cause.reset(token)
+        _trace.reset(trace)
 
 
 @contextmanager
@@ -83,11 +85,15 @@ def handled() -> dict[str, str]:
 @contextmanager
 def traced(parent: str | None) -> Iterator[None]:
     """What is emitted within it carries `parent` as its `traceparent`; a text that is none is left out."""
-    token = _trace.set(parent if parent and _TRACEPARENT.fullmatch(parent) else None)
+    token = _trace.set(_traceparent(parent))
     try:
         yield
     finally:
         _trace.reset(token)
+
+
+def _traceparent(text: str | None) -> str | None:
+    return text if text and _TRACEPARENT.fullmatch(text) else None
 
 
 def traceparent() -> str | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from importlib import import_module
 from typing import Any
 from uuid import UUID
@@ -30,6 +31,9 @@ from events.serializers import (
 from events.serializers.references import references_in
 
 logger = logging.getLogger("events")
+
+# By its label.
+ModelOf = Callable[[str], type[Model]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +74,9 @@ def occurrences(receiver: Receiver, name: str, items: Sequence[Item], using: str
     envelopes = [decode(item.envelope) for item in items]
     names = {envelope.data["signal"] for envelope in envelopes}
     signals = {each: signal_of(receiver, each) for each in names}
-    loaded = [_load(envelope, signals[envelope.data["signal"]], using) for envelope in envelopes]
+    # A chunk's events are of few models, and to look one up takes a microsecond.
+    model_of = cache(apps.get_model)
+    loaded = [_load(envelope, signals[envelope.data["signal"]], using, model_of) for envelope in envelopes]
     # What a model's own signal carries refers to no other row, as a rule: there is nothing to look for in it.
     refer = [_may_refer(item, envelope) for item, envelope in zip(items, envelopes, strict=True)]
     found = fetch_references([values for values, may in zip(loaded, refer, strict=True) if may])
@@ -84,7 +90,7 @@ def occurrences(receiver: Receiver, name: str, items: Sequence[Item], using: str
         cases.append(
             Occurrence(
                 signal=signals[envelope.data["signal"]],
-                sender=_sender(envelope.data["sender"]),
+                sender=_sender(envelope.data["sender"], model_of),
                 arguments=arguments,
                 event=_event(name, item, envelope, arguments, using),
             )
@@ -97,18 +103,17 @@ def _may_refer(item: Item, envelope: Envelope) -> bool:
     return "instance" not in envelope.data or REFERENCE in item.envelope
 
 
-def _load(envelope: Envelope, signal: Signal | None, using: str) -> dict[str, Any]:
+def _load(envelope: Envelope, signal: Signal | None, using: str, model_of: ModelOf) -> dict[str, Any]:
     data = envelope.data
     values = {name: load_value(value) for name, value in data.get("args", {}).items()}
     if "instance" in data:
-        values["instance"] = _plan(data).rebuild(data["instance"], using)
+        values["instance"] = _plan(data, model_of).rebuild(data["instance"], using)
     event = event_of(signal, data["signal"])
     return values if event is None else current(event, values, envelope.schemaversion)
 
 
-def _plan(data: Mapping[str, Any]) -> SnapshotPlan:
-    model: type[Model] = apps.get_model(data["model"])
-    return plan_for(model)
+def _plan(data: Mapping[str, Any], model_of: ModelOf) -> SnapshotPlan:
+    return plan_for(model_of(data["model"]))
 
 
 def _gone(values: object, found: Mapping[Reference, Model | None]) -> tuple[Reference, ...]:
@@ -142,7 +147,7 @@ def _changes(data: Mapping[str, Any]) -> tuple[dict[str, tuple[Any, Any]], list[
     """And the fields that have had another type since, whose values no longer fit."""
     if "changes" not in data:
         return {}, []
-    plan = _plan(data)
+    plan = _plan(data, apps.get_model)
     changes, unfit = {}, []
     for name, (before, after) in data["changes"].items():
         if name not in plan.names:
@@ -156,11 +161,11 @@ def _changes(data: Mapping[str, Any]) -> tuple[dict[str, tuple[Any, Any]], list[
     return changes, unfit
 
 
-def _sender(dumped: Mapping[str, Any] | None) -> Any:
+def _sender(dumped: Mapping[str, Any] | None, model_of: ModelOf) -> Any:
     if dumped is None:
         return None
     if "model" in dumped:
-        return apps.get_model(dumped["model"])
+        return model_of(dumped["model"])
     if "class" in dumped:
         module, _, name = dumped["class"].rpartition(".")
         try:

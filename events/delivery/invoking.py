@@ -9,10 +9,10 @@ from typing import Any
 from asgiref.sync import async_to_sync, iscoroutinefunction
 from billiard.common import terminate_handler_fired
 from celery.exceptions import WorkerShutdown, WorkerTerminate
-from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from events import telemetry
-from events.context import Cause, batch_of, caused_by, traced
+from events.context import Cause, batch_of, caused_by
 from events.delivery.memory import let_go
 from events.delivery.occurrence import Occurrence
 from events.delivery.resetting import is_in_transaction
@@ -40,7 +40,7 @@ def _invoke(receiver: Receiver, occurrences: Sequence[Occurrence]) -> None:
         return
     first = occurrences[0].event
     source = Cause(event_id=first.id, correlation_id=first.correlation_id, receiver=receiver.name)
-    with caused_by(source), traced(first.traceparent):
+    with caused_by(source, first.traceparent):
         if receiver.many:
             _call(receiver, list(occurrences))
         else:
@@ -83,9 +83,8 @@ def _run(receiver: Receiver, /, *args: Any, **kwargs: Any) -> None:
         raise
 
 
-def assert_sound(using: str) -> None:
+def assert_sound(connection: BaseDatabaseWrapper) -> None:
     """Raises `BrokenTransaction` where a receiver swallowed a database error or closed the connection."""
-    connection = connections[using]
     if connection.closed_in_transaction:
         raise BrokenTransaction("The receiver closed the database connection inside its transaction.")
     if not is_in_transaction(connection):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 Note = Callable[[Exception], None]
 
@@ -22,17 +22,17 @@ class Commit:
         self.done = True
 
 
-def registered(using: str) -> int:
+def registered(connection: BaseDatabaseWrapper) -> int:
     """How many callables wait for the commit."""
-    return len(connections[using].run_on_commit)
+    return len(connection.run_on_commit)
 
 
-def keep_apart(using: str, since: int, note: Note) -> None:
+def keep_apart(connection: BaseDatabaseWrapper, since: int, note: Note) -> None:
     """Those registered since then raise no more: `note` is told.
 
     Django skips every callable after one that raises: those of the chunk's other deliveries too.
     """
-    callables: list[Any] = connections[using].run_on_commit
+    callables: list[Any] = connection.run_on_commit
     callables[since:] = [(sids, _Own(run, note), robust) for sids, run, robust in callables[since:]]
 
 

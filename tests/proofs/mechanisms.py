@@ -176,7 +176,7 @@ ISOLATED = (
         guarantee=4,
         name="no receiver is trusted with its transaction",
         edits=(
-            Edit(file="events/delivery/running.py", old="        assert_sound(self.using)\n", new=""),
+            Edit(file="events/delivery/running.py", old="        assert_sound(connection)\n", new=""),
             Edit(
                 file="events/delivery/running.py",
                 old="if self.claimer.kept(inserted, (time.monotonic() - started) / ended) != len(ours):",
