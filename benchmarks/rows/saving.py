@@ -21,7 +21,8 @@ BLOCK = 20
 # Saves beside a worker, and the seconds between two.
 BESIDE, REST = 60, 0.05
 BULK = 1000
-BULKS = 2
+# The median of a few: what is added is a difference of two times ten times as long.
+BULKS = 5
 WARM = 100
 # Nanoseconds, and those of the thread's CPU time.
 Time = tuple[int, int]
