@@ -8,28 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from functools import partial
 from typing import Any
-from uuid import UUID
 
-import msgspec
 from django.core.signals import setting_changed
 from django.db.models import Model
 from django.db.models.signals import m2m_changed
 from django.dispatch import Signal
 
 from events import fixtures
-from events.capture import Captured, capture
-from events.conf import settings
-from events.context import cause, correlation_id, current_request, is_muted, traceparent
+from events.capture import Capture, capture
+from events.context import is_muted
 from events.databases import outbox_for
-from events.envelope import BY, Envelope, encode
 from events.fast_path import fast_path
-from events.ids import uuid7
 from events.journal import journal_of
-from events.outbox import Emission
+from events.occasion import Occasion
+from events.outbox import Content, Emission
 from events.registry import Binding
-from events.serializers import RequestInfo
 
 # Their own rows never emit: a delivery that causes an event that causes a delivery has no end.
 SILENT_APPS = frozenset({"offload", "django_celery_results"})
@@ -129,19 +124,15 @@ def _emit(signal: Signal, sender: object, arguments: Mapping[str, Any], chosen: 
     journal_of(using, fast_path).append(emission)
 
 
-def _emission(signal: Signal, captured: Captured, chosen: list[Binding]) -> Emission:
-    id = uuid7()
-    source = cause.get()
-    shared = correlation_id() or id
-    return Emission(
-        id=id,
-        type=captured.type,
-        subject=captured.subject,
-        correlation_id=shared,
-        causation_id=source.event_id if source else None,
-        receivers=_routed(chosen),
-        envelope=_envelope(id, captured, shared, signal),
-    )
+def _emission(signal: Signal, capture: Capture, chosen: list[Binding]) -> Emission:
+    write = partial(_content, capture, Occasion.now(), getattr(signal, "version", 1))
+    if capture.may_wait:
+        return Emission(_routed(chosen), write, capture.size())
+    return Emission.written(write(), _routed(chosen))
+
+
+def _content(capture: Capture, occasion: Occasion, version: int) -> Content:
+    return occasion.content(capture.read(), version)
 
 
 # Names of receivers → each one's queue: made once for all events of the same receivers.
@@ -162,28 +153,6 @@ def _forget(*, setting: str, **kwargs: object) -> None:
 
 
 setting_changed.connect(_forget, dispatch_uid="events.bus")
-
-
-def _envelope(id: UUID, captured: Captured, shared: UUID, signal: Signal) -> str:
-    source = cause.get()
-    text = str(id)
-    request = current_request()
-    if request is not None:
-        captured.data[BY] = RequestInfo.of(request, headers=False).brief()
-    return encode(
-        Envelope(
-            id=text,
-            source=settings.SOURCE,
-            type=captured.type,
-            subject=captured.subject or msgspec.UNSET,
-            time=datetime.now(UTC).isoformat(),
-            schemaversion=getattr(signal, "version", 1),
-            correlationid=text if shared is id else str(shared),
-            causationid=str(source.event_id) if source else msgspec.UNSET,
-            traceparent=traceparent() or msgspec.UNSET,
-            data=captured.data,
-        )
-    )
 
 
 def _is_silent(sender: object) -> bool:

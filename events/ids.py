@@ -25,19 +25,29 @@ os.register_at_fork(after_in_child=_begin_anew)
 
 
 def uuid7() -> uuid.UUID:
-    """A time-ordered id (RFC 9562, version 7); later calls of one process give larger ids.
+    """A time-ordered id (RFC 9562, version 7); later calls of one process give larger ids."""
+    return uuid7_at(stamp())
 
-    The 12 bits behind the milliseconds hold their fraction (method 3 of section 6.2).
+
+def stamp() -> int:
+    """The part of an id that is time: milliseconds, and their fraction in 12 bits (method 3 of section 6.2).
+
+    Later calls of one process give larger ones.
     """
-    global _last, _random  # noqa: PLW0603 - order holds within the process
+    global _last  # noqa: PLW0603 - order holds within the process
+    now = (time.time_ns() << 12) // 1_000_000
     with _lock:
-        now = time.time_ns()
-        stamp = (now // 1_000_000 << 12) | (now % 1_000_000 * 4096 // 1_000_000)
-        _last = stamp = max(stamp, _last + 1)
-        random = next(_random, None)
-        if random is None:
-            _random = iter(memoryview(os.urandom(8 * 256)).cast("Q"))
-            random = next(_random)
+        _last = now if now > _last else _last + 1
+        return _last
+
+
+def uuid7_at(stamp: int) -> uuid.UUID:
+    global _random  # noqa: PLW0603 - each number is given once
+    random = next(_random, None)
+    if random is None:
+        # Two threads that come here at once get some each.
+        _random = some = iter(memoryview(os.urandom(8 * 256)).cast("Q"))
+        random = next(some)
     return uuid.UUID(int=stamp >> 12 << 80 | 7 << 76 | (stamp & 0xFFF) << 64 | 2 << 62 | random & _62_BITS)
 
 

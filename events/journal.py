@@ -17,7 +17,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from events import outbox
 from events.crashpoints import crashpoint
-from events.outbox import FLUSH_CHARACTERS, FLUSH_EVERY, LARGE, Emission, tell_large
+from events.outbox import FLUSH_CHARACTERS, FLUSH_EVERY, Emission
 
 
 class FastPath(Protocol):
@@ -42,7 +42,7 @@ class Journal:
         self.pending: list[Emission] = []
         self.committed: list[Emission] = []
         self.unwritten = 0
-        self.unwritten_characters = 0
+        self.unwritten_size = 0
         self.flushes = 0
         self.marks: dict[str, Mark] = {}
         # Savepoint stacks that have a callable in on_commit: Django drops it with any savepoint of its stack.
@@ -58,9 +58,7 @@ class Journal:
         autocommit = connection.in_atomic_block or connection.get_autocommit()
         self.pending.append(emission)
         self.unwritten += 1
-        self.unwritten_characters += len(emission.envelope)
-        if len(emission.envelope) > LARGE:
-            tell_large(emission)
+        self.unwritten_size += emission.size
         if connection.in_atomic_block:
             # After a bulk's first flush there is nothing to publish: not a callable for each of its savepoints.
             if not self.flushes or not self.armed:
@@ -78,7 +76,7 @@ class Journal:
         crashpoint("emit.appended")
 
     def _is_full(self) -> bool:
-        return self.unwritten >= FLUSH_EVERY or self.unwritten_characters >= FLUSH_CHARACTERS
+        return self.unwritten >= FLUSH_EVERY or self.unwritten_size >= FLUSH_CHARACTERS
 
     def _flush_alone(self) -> None:
         try:
@@ -100,7 +98,7 @@ class Journal:
             # A test's, that goes on in the same transaction: its next captureOnCommitCallbacks sees new callables only.
             self.armed = set()
         unwritten = [emission for emission in self.pending if emission.flushed is None]
-        self.unwritten = self.unwritten_characters = 0
+        self.unwritten = self.unwritten_size = 0
         if not unwritten:
             return
         # A bulk's first flush takes the fast path, the rest is the relay's: the broker holds a window, no more.
@@ -157,7 +155,7 @@ class Journal:
                 emission.flushed = None
         again = [emission for emission in self.pending if emission.flushed is None]
         self.unwritten = len(again)
-        self.unwritten_characters = sum(len(emission.envelope) for emission in again)
+        self.unwritten_size = sum(emission.size for emission in again)
         self.armed = {stack for stack in self.armed if sid not in stack}
 
     def settle(self) -> None:
@@ -174,7 +172,7 @@ class Journal:
 
     def _begin_anew(self) -> None:
         self.pending = []
-        self.unwritten = self.unwritten_characters = 0
+        self.unwritten = self.unwritten_size = 0
         self.flushes = 0
         self.marks = {}
         self.armed = set()

@@ -29,17 +29,17 @@ def rows_of(connection: BaseDatabaseWrapper) -> Callable[[Emission], Row]:
         return text
 
     def row(emission: Emission) -> Row:
-        causation = emission.causation_id
-        own = key(emission.id)
+        id, type, subject, correlation, causation, envelope = emission.content()
+        own = key(id)
         return (
             own,
-            emission.type,
-            emission.subject,
-            own if emission.correlation_id is emission.id else key(emission.correlation_id),
+            type,
+            subject,
+            own if correlation is id else key(correlation),
             None if causation is None else key(causation),
             document(emission.receivers),
             document(emission.published),
-            emission.envelope,
+            envelope,
         )
 
     return row

@@ -14,12 +14,13 @@ LARGE = 1_000_000
 
 def tell_large(emission: Emission) -> None:
     """Once for each type and process."""
-    if emission.type not in _told:
-        _told.add(emission.type)
+    type = emission.content().type
+    if type not in _told:
+        _told.add(type)
         logger.warning(
             "events.large type=%s characters=%d remedy='send what it takes to find the data, not the data'",
-            emission.type,
-            len(emission.envelope),
+            type,
+            emission.size,
         )
 
 

@@ -10,6 +10,7 @@ from events.models import EventRecord
 from events.outbox import copying
 from events.outbox.columns import NAMES, rows_of
 from events.outbox.emission import Emission
+from events.outbox.large import LARGE, tell_large
 
 # Events, and characters of their envelopes, that a transaction keeps in memory before it writes them. And what one
 # statement holds at most, unless a single envelope is larger: MariaDB refuses one of 16 MB, and quoting doubles some.
@@ -52,11 +53,14 @@ def _slices(connection: BaseDatabaseWrapper, emissions: Sequence[Emission]) -> I
     some: list[Emission] = []
     room = FLUSH_CHARACTERS
     for emission in emissions:
-        if some and (len(some) == size or len(emission.envelope) > room):
+        length = len(emission.envelope)
+        if length > LARGE:
+            tell_large(emission)
+        if some and (len(some) == size or length > room):
             yield some
             some, room = [], FLUSH_CHARACTERS
         some.append(emission)
-        room -= len(emission.envelope)
+        room -= length
     if some:
         yield some
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any, NamedTuple, cast
+from uuid import UUID
 
 from django.core.signals import setting_changed
 from django.db.models import ImageField, Model
@@ -23,7 +26,17 @@ logger = logging.getLogger("events.serializers")
 
 # An expression: what it stands for only the database knows, so the field is deferred on the rebuilt instance.
 _UNKNOWN = object()
-_ABSENT = object()
+
+
+class _Absent:
+    """A field that the instance doesn't hold."""
+
+
+_ABSENT = _Absent()
+# Nobody can change a value of these: what is encoded of it later is what it is now.
+_FIXED = frozenset(
+    {str, int, bool, float, Decimal, UUID, datetime, date, time, timedelta, bytes, type(None), _Absent}
+)
 
 Encode = Callable[[Any], Any]
 
@@ -53,7 +66,13 @@ class SnapshotPlan:
         # The database computes generated ones again at an update, and Django doesn't ask for the result.
         computed = {field.attname for field in self._columns if field.generated}
         self._on_update = tuple(step for step in self._on_insert if step[0] not in computed)
-        self._decoders = tuple((name, codec and codec.decode) for name, codec in codecs.items())
+        self._names_on_insert = tuple(step[0] for step in self._on_insert)
+        self._names_on_update = tuple(step[0] for step in self._on_update)
+        # A field's own code, and a document's, may depend on more than the value.
+        self._is_fixed = _FIXED.issuperset(codec.type for codec in self._codecs.values())
+        self._decoders = tuple(
+            (name, None if codec is None else codec.decode) for name, codec in codecs.items()
+        )
         self._keys = {field.attname for field in key_fields(model)}
         # Half of an event's subject; the other half is the key, unless that stays at home.
         self.label = model._meta.label_lower
@@ -65,12 +84,23 @@ class SnapshotPlan:
 
     def take(self, instance: Model, *, created: bool) -> Snapshot:
         """What `instance` holds now; a field it doesn't hold (deferred) is left out."""
+        return self.encoded(self.hold(instance, created=created), created=created)
+
+    def hold(self, instance: Model, *, created: bool) -> list[Any]:
+        """The same, for `encoded`; later too, where it `is_fixed`."""
         # Its __dict__ alone: a descriptor might query, or open a file.
-        held = instance.__dict__
+        get = instance.__dict__.get
+        return [get(name, _ABSENT) for name in (self._names_on_insert if created else self._names_on_update)]
+
+    def is_fixed(self, values: Iterable[Any]) -> bool:
+        """Whether these of its fields will be encoded as they would be now, whenever that is."""
+        return self._is_fixed and _FIXED.issuperset(map(type, values))
+
+    def encoded(self, held: list[Any], *, created: bool) -> Snapshot:
         data: dict[str, Json] = {}
         withheld: list[str] = []
-        for name, expected, encode, assigned in self._on_insert if created else self._on_update:
-            value = held.get(name, _ABSENT)
+        steps = self._on_insert if created else self._on_update
+        for (name, expected, encode, assigned), value in zip(steps, held, strict=True):
             if value is None:
                 data[name] = None
             elif value is not _ABSENT:
@@ -82,6 +112,12 @@ class SnapshotPlan:
                     if encoded is not _UNKNOWN:
                         data[name] = encoded
         return Snapshot(data, tuple(withheld))
+
+    def subject(self, pk: Any) -> str:
+        """`library.book/42`; without the key where the key itself is sensitive."""
+        if pk is None or self.hides_key:
+            return self.label
+        return f"{self.label}/{','.join(map(str, pk)) if isinstance(pk, tuple) else pk}"
 
     def types(self) -> dict[str, type]:
         """Attname → what most values of the field are; `object` where that says nothing of its JSON."""
@@ -112,23 +148,22 @@ class SnapshotPlan:
         given: dict[str, Any] = {}
         for name, decode in self._decoders:
             value = data.get(name, _ABSENT) if decode is not None else _ABSENT
-            if value is not None and value is not _ABSENT:
-                value = self._decoded(name, decode, value)
+            if decode is not None and value is not None and value is not _ABSENT:
+                try:
+                    value = decode(value)
+                except Exception:
+                    # The field has had another type since: it is deferred, like one that was added.
+                    label = self.model._meta.label
+                    logger.warning(
+                        "The value in the event doesn't fit field=%s.%s", label, name, exc_info=True
+                    )
+                    value = _ABSENT
             if value is not _ABSENT:
                 given[name] = value
             elif name in self._keys:
                 # Deferred it could not even be shown: Django looks deferred values up by it.
                 given[name] = None
         return guard(self._build(using, given))
-
-    def _decoded(self, name: str, decode: Any, value: Any) -> Any:
-        try:
-            return decode(value)
-        except Exception:
-            # The field has had another type since: it is deferred, like one that was added.
-            label = self.model._meta.label
-            logger.warning("The value in the event doesn't fit field=%s.%s", label, name, exc_info=True)
-            return _ABSENT
 
     def _build(self, using: str, given: dict[str, Any]) -> Model:
         # Set once the instance stands: an image whose dimensions are unknown would be opened by its creation.

@@ -71,15 +71,7 @@ def test_receiver__of_any_name__runs_by_the_emitters_message(offloaded: Offloade
 def test_outbox__takes_large_envelopes_together() -> None:
     # Together they are more than MariaDB takes in one statement.
     emissions = [
-        outbox.Emission(
-            id=uuid7(),
-            type="t",
-            subject="",
-            correlation_id=uuid7(),
-            causation_id=None,
-            receivers={},
-            envelope='"' * 900_000,
-        )
+        outbox.Emission.written(outbox.Content(uuid7(), "t", "", uuid7(), None, '"' * 900_000), {})
         for _ in range(12)
     ]
     with transaction.atomic():

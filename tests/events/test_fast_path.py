@@ -14,7 +14,7 @@ from events.conf import settings
 from events.fast_path import fast_path
 from events.ids import uuid7
 from events.models import EventRecord, PausedReceiver
-from events.outbox import Emission
+from events.outbox import Content, Emission
 from project.dev.broker import Broker
 from tests import brokers
 from tests.processes.conftest import wait_for
@@ -91,17 +91,9 @@ def test_receiver_disconnected_since_the_commit__is_left_to_the_relay(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     id = uuid7()
-    emission = Emission(
-        id=id,
-        type="shop.gone",
-        subject="",
-        correlation_id=id,
-        causation_id=None,
-        receivers={"gone": "default"},
-        envelope="{}",
-        # Its receiver was disconnected between the commit's INSERT and now.
-        published=["gone"],
-    )
+    emission = Emission.written(Content(id, "shop.gone", "", id, None, "{}"), {"gone": "default"})
+    # Its receiver was disconnected between the commit's INSERT and now.
+    emission.published = ["gone"]
     fast_path.publish([emission], "default")
     assert fast_path.finish()
     assert "events.fast_path receiver=gone remedy='the relay publishes what waits'" in caplog.text

@@ -16,7 +16,7 @@ from events import journal as journal_module
 from events.fast_path import fast_path
 from events.journal import Journal, journal_of
 from events.models import EventRecord
-from events.outbox import FLUSH_CHARACTERS, FLUSH_EVERY, Emission
+from events.outbox import FLUSH_CHARACTERS, FLUSH_EVERY, Content, Emission
 from tests.shop.models import Item
 from tests.shop.signals import bought, told
 
@@ -58,15 +58,8 @@ def undone() -> Iterator[None]:
 
 
 def unencodable() -> Emission:
-    return Emission(
-        id=uuid.uuid4(),
-        type="broken",
-        subject="",
-        correlation_id=uuid.uuid4(),
-        causation_id=None,
-        receivers={"x": object()},  # type: ignore[dict-item]
-        envelope="{}",
-    )
+    content = Content(uuid.uuid4(), "broken", "", uuid.uuid4(), None, "{}")
+    return Emission.written(content, {"x": object()})  # type: ignore[dict-item]
 
 
 def test_commit__keeps_the_event() -> None:

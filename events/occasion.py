@@ -1,0 +1,62 @@
+"""When, where and by whom an event was emitted: noted at once, and written into its envelope when that is made."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from events.capture import Captured
+from events.conf import settings
+from events.context import Cause, cause, correlation_id, current_request, traceparent
+from events.envelope import BY, Envelope, encode
+from events.ids import stamp, uuid7_at
+from events.outbox import Content
+from events.serializers import RequestInfo
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class Occasion:
+    stamp: int
+    # Nanoseconds since 1970: a stamp is more where the clock was set back.
+    at: int
+    cause: Cause | None
+    correlation_id: UUID | None
+    traceparent: str | None
+    # The request, as an envelope says it.
+    by: dict[str, Any] | None
+
+    @classmethod
+    def now(cls) -> Occasion:
+        request = current_request()
+        # Who it is may be another by the end of the transaction: a login.
+        by = None if request is None else RequestInfo.of(request, headers=False).brief()
+        return cls(stamp(), time.time_ns(), cause.get(), correlation_id(), traceparent(), by)
+
+    def content(self, captured: Captured, version: int) -> Content:
+        """Of the event that was emitted then; `version` is its schema's."""
+        id = uuid7_at(self.stamp)
+        shared = self.correlation_id or id
+        causation = self.cause.event_id if self.cause else None
+        if self.by is not None:
+            captured.data[BY] = self.by
+        text = str(id)
+        envelope = Envelope(
+            id=text,
+            source=settings.SOURCE,
+            type=captured.type,
+            subject=captured.subject or msgspec.UNSET,
+            time=(_EPOCH + timedelta(microseconds=self.at // 1000)).isoformat(),
+            schemaversion=version,
+            correlationid=text if shared is id else str(shared),
+            causationid=str(causation) if causation else msgspec.UNSET,
+            traceparent=self.traceparent or msgspec.UNSET,
+            data=captured.data,
+        )
+        return Content(id, captured.type, captured.subject, shared, causation, encode(envelope))
