@@ -92,8 +92,11 @@ class Journal:
             self.armed.add(stack)
             self.connection.on_commit(self.publish_after_commit)
 
-    def flush(self, *, leave: bool = False) -> None:
-        """Write what isn't written, in the open transaction; `leave` all of it to the relay."""
+    def flush(self, *, leave: bool = False, is_last: bool = False) -> None:
+        """Write what isn't written, in the open transaction; `leave` all of it to the relay.
+
+        `is_last`: it is committed next, or with it.
+        """
         if leave:
             # A test's, that goes on in the same transaction: its next captureOnCommitCallbacks sees new callables only.
             self.armed = set()
@@ -104,7 +107,7 @@ class Journal:
         # A bulk's first flush takes the fast path, the rest is the relay's: the broker holds a window, no more.
         self._choose(unwritten, leave=leave or self.flushes > 0)
         crashpoint("journal.before_flush")
-        outbox.insert(self.connection, unwritten)
+        outbox.insert(self.connection, unwritten, is_last=is_last)
         self.flushes += 1
         for emission in unwritten:
             emission.flushed = self.flushes
@@ -209,10 +212,12 @@ def _wrap(connection: BaseDatabaseWrapper, journal: Journal) -> None:
     commit, rollback, close = connection.commit, connection.rollback, connection.close
     savepoint, roll_back_to = connection.savepoint, connection.savepoint_rollback
     release = connection.savepoint_commit
+    # Another app's, around it as ours is, may have something to write too.
+    is_django = "commit" not in vars(connection)
 
     def commit_with_journal() -> None:
         try:
-            journal.flush()
+            journal.flush(is_last=is_django)
             commit()
         except BaseException:
             # Atomic rolls back for a DatabaseError only: anything else here would leave

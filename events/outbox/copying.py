@@ -9,11 +9,12 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from events.clock import LOOK_AFTER, asked
 from events.models import EventRecord
 from events.outbox.columns import NAMES, rows_of
+from events.outbox.drivers import is_psycopg_3
 from events.outbox.emission import Emission
 
 
 def is_possible(connection: BaseDatabaseWrapper) -> bool:
-    return connection.vendor == "postgresql" and _is_psycopg_3()
+    return connection.vendor == "postgresql" and is_psycopg_3()
 
 
 def copy(connection: BaseDatabaseWrapper, emissions: Sequence[Emission]) -> None:
@@ -30,10 +31,3 @@ def copy(connection: BaseDatabaseWrapper, emissions: Sequence[Emission]) -> None
             for emission in emissions:
                 # What is left to the relay is due at once.
                 rows.write_row((*row(emission), due if emission.is_left() else look))
-
-
-def _is_psycopg_3() -> bool:
-    # Imported where the vendor is known: its module needs a driver.
-    from django.db.backends.postgresql.psycopg_any import is_psycopg3  # noqa: PLC0415
-
-    return is_psycopg3

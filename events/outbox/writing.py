@@ -9,6 +9,7 @@ from events.clock import LOOK_AFTER, after_sql, asked
 from events.models import EventRecord
 from events.outbox import copying
 from events.outbox.columns import NAMES, rows_of
+from events.outbox.committing import can_commit, cancelled_when_interrupted
 from events.outbox.emission import Emission
 from events.outbox.large import LARGE, tell_large
 
@@ -26,16 +27,25 @@ _MANY = 20
 _Moment = tuple[str, tuple[Any, ...]]
 
 
-def insert(connection: BaseDatabaseWrapper, emissions: Sequence[Emission]) -> None:
-    """Write the emissions in the transaction now open on `connection`: kept or lost with it."""
+def insert(connection: BaseDatabaseWrapper, emissions: Sequence[Emission], *, is_last: bool = False) -> None:
+    """Write the emissions in the transaction now open on `connection`: kept or lost with it.
+
+    `is_last`: nothing but its COMMIT comes after them, which may be done already on return.
+    """
     moments = _moments(connection, len(emissions))
+    left = len(emissions)
     for some in _slices(connection, emissions):
+        left -= len(some)
         if len(some) >= _MANY and copying.is_possible(connection):
             copying.copy(connection, some)
         else:
             sql, params = _statement(connection, some, *moments)
             with connection.cursor() as cursor:
-                cursor.execute(sql, params)
+                if is_last and not left and can_commit(connection):
+                    with cancelled_when_interrupted(connection):
+                        cursor.execute(f"{sql}; COMMIT", params)
+                else:
+                    cursor.execute(sql, params)
 
 
 def _moments(connection: BaseDatabaseWrapper, rows: int) -> list[_Moment]:

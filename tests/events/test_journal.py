@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from random import Random
+from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.transaction import TransactionManagementError
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
@@ -16,7 +20,7 @@ from events import journal as journal_module
 from events.fast_path import fast_path
 from events.journal import Journal, journal_of
 from events.models import EventRecord
-from events.outbox import FLUSH_CHARACTERS, FLUSH_EVERY, Content, Emission
+from events.outbox import FLUSH_CHARACTERS, FLUSH_EVERY, Content, Emission, committing
 from tests.shop.models import Item
 from tests.shop.signals import bought, told
 
@@ -32,6 +36,18 @@ def left_to_the_relay() -> Iterator[None]:
 @pytest.fixture
 def journal() -> Journal:
     return journal_of("default", fast_path)
+
+
+@pytest.fixture
+def own_connection() -> Iterator[None]:
+    """One that no journal is around yet."""
+    before = connections["default"]
+    connections["default"] = before.copy()
+    try:
+        yield
+    finally:
+        connections["default"].close()
+        connections["default"] = before
 
 
 def subjects() -> list[str]:
@@ -327,3 +343,123 @@ def test_other_alias__stores_its_own_events(settings: Settings) -> None:
             Item(title="there").save(using="other")
     assert subjects() == []
     assert EventRecord.objects.using("other").count() == 1
+
+
+def took_along(captured: CaptureQueriesContext) -> int:
+    return sum(query["sql"].endswith("; COMMIT") for query in captured)
+
+
+@pytest.fixture
+def sends_several() -> None:
+    connection.ensure_connection()
+    if not committing.can_commit(connections["default"]):
+        pytest.skip("only PostgreSQL's driver sends several statements at once")
+
+
+def test_last_statement_of_a_commit__takes_the_commit_along(sends_several: None) -> None:
+    with CaptureQueriesContext(connection) as captured, transaction.atomic():
+        subject = save()
+    assert took_along(captured) == 1
+    assert subjects() == [subject]
+
+
+def test_statement_that_something_is_wrapped_around__commits_nothing(sends_several: None) -> None:
+    def fail_afterwards(execute: Any, sql: str, *args: Any) -> Any:
+        execute(sql, *args)
+        if "offload_event" in sql:
+            raise LookupError
+
+    with connection.execute_wrapper(fail_afterwards), pytest.raises(LookupError):
+        transaction.atomic(save)()
+    assert (Item.objects.count(), subjects()) == (0, [])
+
+
+def test_pipeline__takes_a_statement_at_a_time(sends_several: None) -> None:
+    with connection.connection.pipeline(), transaction.atomic():
+        subject = save()
+    assert subjects() == [subject]
+
+
+@pytest.mark.parametrize("of", ["backend", "driver"])
+def test_commit_that_something_is_put_around__is_asked_first(
+    own_connection: None, sends_several: None, monkeypatch: pytest.MonkeyPatch, of: str
+) -> None:
+    def refuse(self: Any) -> None:
+        raise LookupError
+
+    kind = BaseDatabaseWrapper if of == "backend" else type(connection.connection)
+    monkeypatch.setattr(kind, "commit", refuse)
+    with pytest.raises(LookupError):
+        transaction.atomic(save)()
+    monkeypatch.undo()
+    assert (Item.objects.count(), subjects()) == (0, [])
+
+
+def test_commit_that_a_signal_interrupts__is_cancelled(sends_several: None) -> None:
+    """As a soft time limit does: the driver cancels for KeyboardInterrupt and SystemExit alone."""
+
+    class Limit(Exception):
+        pass
+
+    def strike(number: int, frame: Any) -> None:
+        raise Limit
+
+    before = signal.signal(signal.SIGALRM, strike)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN PERFORM pg_sleep(3); RETURN NEW; END $$"
+        )
+        cursor.execute(
+            "CREATE TRIGGER lingering BEFORE INSERT ON offload_event FOR EACH ROW EXECUTE FUNCTION linger()"
+        )
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.5)
+        with pytest.raises(Exception):  # noqa: B017, PT011 - Django's own, of a connection that is busy still
+            transaction.atomic(save)()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        connection.close()
+        with connection.cursor() as cursor:
+            cursor.execute("DROP TRIGGER lingering ON offload_event")
+            cursor.execute("DROP FUNCTION linger")
+    assert (Item.objects.count(), subjects()) == (0, [])
+
+
+def test_commit_that_the_database_refuses__keeps_neither_row_nor_event() -> None:
+    if not connection.features.can_defer_constraint_checks:
+        pytest.skip("this database refuses at once")
+
+    def save_and_refer_to_nothing() -> None:
+        save()
+        Item.tags.through.objects.create(item_id=-1, tag_id=-1)
+
+    with pytest.raises(IntegrityError):
+        transaction.atomic(save_and_refer_to_nothing)()
+    assert (Item.objects.count(), subjects()) == (0, [])
+    # And the connection goes on.
+    assert [save()] == subjects()
+
+
+def test_commit_inside_a_block__is_an_error_and_commits_nothing() -> None:
+
+    def save_and_commit() -> None:
+        save()
+        connection.commit()
+
+    with pytest.raises(TransactionManagementError):
+        transaction.atomic(save_and_commit)()
+    assert (Item.objects.count(), subjects()) == (0, [])
+
+
+def test_commit_of_another_app_around_ours__is_asked_before_anything_is_committed(
+    own_connection: None,
+) -> None:
+    def refuse() -> None:
+        raise LookupError
+
+    connection.commit = refuse  # type: ignore[method-assign]
+    with pytest.raises(LookupError), transaction.atomic():
+        save()
+    assert (Item.objects.count(), subjects()) == (0, [])

@@ -1,4 +1,4 @@
-"""A web process in little: saves one item per transaction, as many as it is told."""
+"""A web process in little: saves as many items as it is told, each in a transaction, or all `at-once` in one."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ import sys
 import django
 
 
-def main(count: int) -> None:
+def main(count: int, each: int) -> None:
     django.setup()
     from django.db import transaction
 
     from tests.shop.models import Item
 
-    for number in range(count):
+    for start in range(0, count, each):
         with transaction.atomic():
-            Item.objects.create(title=f"{number}")
+            for number in range(start, start + each):
+                Item.objects.create(title=f"{number}")
     print("emitted", flush=True)  # noqa: T201 - the test reads it
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    number = int(sys.argv[1])
+    main(number, each=number if sys.argv[2:] == ["at-once"] else 1)

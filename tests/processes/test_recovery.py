@@ -8,6 +8,7 @@ import sys
 from uuid import UUID
 
 import pytest
+from django.db import connection
 
 from events import transport
 from events.models import Delivery, EventRecord, State
@@ -19,11 +20,14 @@ from tests.shop.models import Effect, Item
 pytestmark = pytest.mark.django_db(transaction=True)
 
 SAVES = 5
+WITH_COMMIT = connection.vendor == "postgresql"
 
 
-def emit(env: dict[str, str], crashpoint: str = "", count: int = SAVES) -> subprocess.CompletedProcess[str]:
+def emit(
+    env: dict[str, str], crashpoint: str = "", count: int = SAVES, *how: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "tests.processes.emitter", str(count)],
+        [sys.executable, "-m", "tests.processes.emitter", str(count), *how],
         env=env | {"EVENTS_CRASHPOINT": crashpoint},
         cwd=ROOT,
         capture_output=True,
@@ -41,12 +45,17 @@ def finished(deliveries: int) -> bool:
 def test_emitter_dies_before_its_commit__neither_row_nor_event(
     process_env: dict[str, str], crashpoint: str
 ) -> None:
-    assert emit(process_env, crashpoint).returncode == -signal.SIGKILL
+    # So many that they are written before the commit, and not with it.
+    assert emit(process_env, crashpoint, 30, "at-once").returncode == -signal.SIGKILL
     assert not Item.objects.exists()
     assert not EventRecord.objects.exists()
 
 
-@pytest.mark.parametrize("crashpoint", ["journal.after_commit", "publish.before", "publish.after"])
+@pytest.mark.parametrize(
+    "crashpoint",
+    # On PostgreSQL a single event is written with its commit.
+    ["journal.after_flush"] * WITH_COMMIT + ["journal.after_commit", "publish.before", "publish.after"],
+)
 def test_emitter_dies_after_its_commit__the_event_arrives_once(
     process_env: dict[str, str], start_worker: Start, crashpoint: str
 ) -> None:

@@ -49,7 +49,7 @@ ATOMIC = (
         1,
         "events are written in the emitter's transaction",
         "events/journal.py",
-        "            journal.flush()\n            commit()",
+        "            journal.flush(is_last=is_django)\n            commit()",
         "            commit()\n            journal.flush()",
         f"{_RECOVERY}::test_emitter_dies_before_its_commit__neither_row_nor_event",
     ),
