@@ -40,7 +40,7 @@ ATOMIC = (
     off(
         1,
         "what could change before it is written is encoded at once",
-        "events/capture.py",
+        "events/capture/of_row.py",
         "            plan.is_fixed(self.held)\n",
         "            True\n",
         "tests/events/test_written_later.py::test_value_that_is_changed_in_place__is_in_the_event_as_it_was",

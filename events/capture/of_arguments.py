@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.dispatch import Signal
+
+from events.capture.captured import Captured
+from events.capture.frame import frame, is_framework
+from events.capture.naming import first_subject, framework_type
+from events.signal_names import signal_name
+
+
+class OfArguments:
+    """Of any signal that is not about a row: a custom one's, a request's, a migration's."""
+
+    may_wait = False
+
+    def __init__(self, signal: Signal, sender: object, arguments: Mapping[str, Any]) -> None:
+        self.signal, self.sender, self.arguments = signal, sender, arguments
+
+    def size(self) -> int:
+        return 0
+
+    def read(self) -> Captured:
+        name = signal_name(self.signal)
+        kind = framework_type(name) if is_framework(name) else name
+        framed = frame(self.signal, self.sender, None, tuple(self.arguments.items()))
+        return Captured(kind, first_subject(self.arguments)[:200], framed.data | framed.at_home(()))
