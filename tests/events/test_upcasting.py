@@ -308,6 +308,14 @@ def test_newer_event__waits__uses_no_try__and_holds_up_no_other(offloaded: Offlo
 
 
 @in_database
+def test_newer_event__whose_data_names_a_version_too__waits(offloaded: Offloaded) -> None:
+    emit_as(2, {"km": {"schemaversion": 1, "subject": '"schemaversion":1,'}})
+    offloaded(note, Event(NAME, miles=int), retry=TWICE)
+    assert drain() == Drained()
+    assert given == []
+
+
+@in_database
 def test_newer_event__careful__keeps_its_try(offloaded: Offloaded) -> None:
     emit_as(2, {"km": 2})
     offloaded(note, Event(NAME, miles=int), retry=TWICE)
