@@ -5,6 +5,7 @@ See docs/decisions/0007-rolling-deploys.md and 0016-brokers.md.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
@@ -23,6 +24,9 @@ _FIRST = 2
 # Where no live worker knows the receiver, the relay sends nothing; which of them know a version it can't tell.
 _LONGEST = 8
 _LONGEST_OF_VERSION = 30
+# And up to so much more, by chance. Idle workers ask Redis anew each second (kombu), the first in the line gets the
+# message: at even pauses it was the same one each time.
+_SPREAD = 1.0
 
 # Sendings that came to nothing, after which a delivery comes alone and its tries are counted.
 LOST_OFTEN = 2
@@ -68,7 +72,7 @@ def _written(message: Message, pairs: Sequence[Sent], error: str, longest: int) 
     attempts = {attempt for _, attempt in pairs}
     waiting = {
         "state": State.WAITING,
-        "next_at": after(min(_FIRST << min(max(attempts), 10), longest)),
+        "next_at": after(_pause(max(attempts), longest)),
         "suspect_at": None,
         "error": error,
     }
@@ -84,6 +88,11 @@ def _written(message: Message, pairs: Sequence[Sent], error: str, longest: int) 
             changed: int = sent.update(**waiting)
             put += changed
     return put
+
+
+def _pause(attempt: int, longest: int) -> float:
+    """Seconds; none where `longest` is none."""
+    return min(_FIRST << min(attempt, 10), longest) + random.uniform(0, _SPREAD) if longest else 0
 
 
 def _insert(message: Message, ids: Iterable[UUID], waiting: dict[str, object]) -> int:
