@@ -6,10 +6,10 @@ One synchronous publisher listens to each (signal, sender), however many receive
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.core.signals import setting_changed
 from django.db.models import Model
@@ -33,6 +33,16 @@ Observer = Callable[[Emission, str], None]
 _observers: list[Observer] = []
 
 
+class _Heard(NamedTuple):
+    """Who listens to the signals of a sender."""
+
+    bindings: Sequence[Binding]
+    # Of all of them.
+    routes: Mapping[str, str]
+    # Whether one of them has a condition.
+    asks: bool
+
+
 class Publisher:
     """The one synchronous receiver of a (signal, sender); `everyone` is the one of the same signal and no sender."""
 
@@ -47,17 +57,29 @@ class Publisher:
         self.bindings: list[Binding] = []
 
     def __call__(self, sender: object, signal: Signal | None = None, **arguments: Any) -> None:
-        if is_muted() or _is_silent(sender) or _is_before(self.signal, arguments):
+        if is_muted() or _is_before(self.signal, arguments):
             return
-        listening = self._listening(sender)
+        heard = _heard.get(self) or self._hear(sender)
+        routes = heard.routes
         raw = _is_raw(sender, arguments)
-        chosen = [
-            b
-            for b in listening
-            if (not raw or b.receiver.raw) and (b.when is None or b.when(sender, **arguments))
-        ]
-        if chosen:
-            _emit(self.signal, sender, arguments, chosen)
+        if raw or heard.asks:
+            chosen = [
+                b
+                for b in heard.bindings
+                if (not raw or b.receiver.raw) and (b.when is None or b.when(sender, **arguments))
+            ]
+            routes = _routed(chosen)
+        if routes:
+            _emit(self.signal, sender, arguments, routes)
+
+    def _hear(self, sender: object) -> _Heard:
+        # Taken first: another thread may connect a receiver meanwhile, and what it forgets must not come back.
+        memory = _heard
+        bindings = [] if _is_silent(sender) else self._listening(sender)
+        heard = _Heard(bindings, _routed(bindings), any(b.when is not None for b in bindings))
+        if self.sender is not None:
+            memory[self] = heard
+        return heard
 
     def _listening(self, sender: object) -> list[Binding]:
         own = _publishers.get((self.signal, _key(sender))) if self.sender is None else self
@@ -89,7 +111,7 @@ def connect(binding: Binding) -> None:
             fixtures.watch(binding.sender)
     publisher.bindings.append(binding)
     # Another receiver may have borne its name.
-    _routes.clear()
+    _forget_routes()
 
 
 def disconnect(binding: Binding) -> None:
@@ -101,6 +123,7 @@ def disconnect(binding: Binding) -> None:
     if not publisher.bindings:
         del _publishers[key]
         binding.signal.disconnect(sender=binding.sender, dispatch_uid=f"events.bus.{key[1]}")
+    _forget_routes()
 
 
 @contextmanager
@@ -113,22 +136,22 @@ def observed(observer: Observer) -> Iterator[None]:
         _observers.remove(observer)
 
 
-def _emit(signal: Signal, sender: object, arguments: Mapping[str, Any], chosen: list[Binding]) -> None:
+def _emit(signal: Signal, sender: object, arguments: Mapping[str, Any], routes: Mapping[str, str]) -> None:
     using = arguments.get("using")
     # A custom signal's argument of that name may be anything.
     using = outbox_for(using if isinstance(using, str) else None)
-    emission = _emission(signal, capture(signal, sender, arguments), chosen)
+    emission = _emission(signal, capture(signal, sender, arguments), routes)
     for observer in _observers:
         emission.observed = True
         observer(emission, using)
     journal_of(using, fast_path).append(emission)
 
 
-def _emission(signal: Signal, capture: Capture, chosen: list[Binding]) -> Emission:
+def _emission(signal: Signal, capture: Capture, routes: Mapping[str, str]) -> Emission:
     write = partial(_content, capture, Occasion.now(), getattr(signal, "version", 1))
     if capture.may_wait:
-        return Emission(_routed(chosen), write, capture.size())
-    return Emission.written(write(), _routed(chosen))
+        return Emission(routes, write, capture.size())
+    return Emission.written(write(), routes)
 
 
 def _content(capture: Capture, occasion: Occasion, version: int) -> Content:
@@ -137,9 +160,11 @@ def _content(capture: Capture, occasion: Occasion, version: int) -> Content:
 
 # Names of receivers → each one's queue: made once for all events of the same receivers.
 _routes: dict[tuple[str, ...], Mapping[str, str]] = {}
+# Of publishers with a sender, which none but its signals reach.
+_heard: dict[Publisher, _Heard] = {}
 
 
-def _routed(chosen: list[Binding]) -> Mapping[str, str]:
+def _routed(chosen: Sequence[Binding]) -> Mapping[str, str]:
     names = tuple([binding.receiver.name for binding in chosen])
     routes = _routes.get(names)
     if routes is None:
@@ -147,9 +172,15 @@ def _routed(chosen: list[Binding]) -> Mapping[str, str]:
     return routes
 
 
+def _forget_routes() -> None:
+    global _heard  # noqa: PLW0603 - see Publisher._hear
+    _routes.clear()
+    _heard = {}
+
+
 def _forget(*, setting: str, **kwargs: object) -> None:
     if setting == "EVENTS":
-        _routes.clear()
+        _forget_routes()
 
 
 setting_changed.connect(_forget, dispatch_uid="events.bus")

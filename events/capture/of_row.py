@@ -24,8 +24,6 @@ logger = logging.getLogger("events")
 OF_A_ROW = (post_save, post_delete, m2m_changed)
 # Names of what Django sends with an instance that is saved or deleted.
 _SENT = frozenset({"created", "origin", "raw", "update_fields", "using"})
-# Of values of any length.
-_LONG = frozenset({str, bytes})
 
 
 class OfRow:
@@ -63,8 +61,13 @@ class OfRow:
         return chain.from_iterable(self.changes.values())
 
     def size(self) -> int:
-        values = chain(self.held, self._changed()) if self.changes else self.held
-        return sum([len(value) for value in values if value.__class__ in _LONG])
+        size = 0
+        for value in chain(self.held, self._changed()) if self.changes else self.held:
+            kind = type(value)
+            # Others are short.
+            if kind is str or kind is bytes:
+                size += len(value)
+        return size
 
     def read(self) -> Captured:
         make = frame_once if self.may_wait else frame

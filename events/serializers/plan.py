@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
@@ -66,8 +67,8 @@ class SnapshotPlan:
         # The database computes generated ones again at an update, and Django doesn't ask for the result.
         computed = {field.attname for field in self._columns if field.generated}
         self._on_update = tuple(step for step in self._on_insert if step[0] not in computed)
-        self._names_on_insert = tuple(step[0] for step in self._on_insert)
-        self._names_on_update = tuple(step[0] for step in self._on_update)
+        self._held_on_insert = _holder([step[0] for step in self._on_insert])
+        self._held_on_update = _holder([step[0] for step in self._on_update])
         # A field's own code, and a document's, may depend on more than the value.
         self._is_fixed = _FIXED.issuperset(codec.type for codec in self._codecs.values())
         self._decoders = tuple(
@@ -86,17 +87,16 @@ class SnapshotPlan:
         """What `instance` holds now; a field it doesn't hold (deferred) is left out."""
         return self.encoded(self.hold(instance, created=created), created=created)
 
-    def hold(self, instance: Model, *, created: bool) -> list[Any]:
+    def hold(self, instance: Model, *, created: bool) -> Sequence[Any]:
         """The same, for `encoded`; later too, where it `is_fixed`."""
         # Its __dict__ alone: a descriptor might query, or open a file.
-        get = instance.__dict__.get
-        return [get(name, _ABSENT) for name in (self._names_on_insert if created else self._names_on_update)]
+        return (self._held_on_insert if created else self._held_on_update)(instance.__dict__)
 
     def is_fixed(self, values: Iterable[Any]) -> bool:
         """Whether these of its fields will be encoded as they would be now, whenever that is."""
         return self._is_fixed and _FIXED.issuperset(map(type, values))
 
-    def encoded(self, held: list[Any], *, created: bool) -> Snapshot:
+    def encoded(self, held: Sequence[Any], *, created: bool) -> Snapshot:
         data: dict[str, Json] = {}
         withheld: list[str] = []
         steps = self._on_insert if created else self._on_update
@@ -173,6 +173,26 @@ class SnapshotPlan:
         instance = self.model.from_db(using, list(given), list(given.values()))
         instance.__dict__.update(late)
         return instance
+
+
+def _holder(names: Sequence[str]) -> Callable[[Mapping[str, Any]], Sequence[Any]]:
+    """What finds the values of these names, and `_ABSENT` for one that isn't there."""
+
+    def one_by_one(values: Mapping[str, Any]) -> list[Any]:
+        return [values.get(name, _ABSENT) for name in names]
+
+    if len(names) < 2:
+        return one_by_one
+    all_at_once = itemgetter(*names)
+
+    def held(values: Mapping[str, Any]) -> Sequence[Any]:
+        try:
+            found: tuple[Any, ...] = all_at_once(values)
+        except KeyError:
+            return one_by_one(values)
+        return found
+
+    return held
 
 
 def _would_open(field: Any, given: Mapping[str, Any]) -> bool:
