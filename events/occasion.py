@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -17,8 +18,6 @@ from events.envelope import BY, Envelope, encode
 from events.ids import stamp, uuid7_at
 from events.outbox import Content
 from events.serializers import RequestInfo
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -52,7 +51,7 @@ class Occasion:
             source=settings.SOURCE,
             type=captured.type,
             subject=captured.subject or msgspec.UNSET,
-            time=(_EPOCH + timedelta(microseconds=self.at // 1000)).isoformat(),
+            time=_iso(self.at),
             schemaversion=version,
             correlationid=text if shared is id else str(shared),
             causationid=str(causation) if causation else msgspec.UNSET,
@@ -60,3 +59,14 @@ class Occasion:
             data=captured.data,
         )
         return Content(id, captured.type, captured.subject, shared, causation, encode(envelope))
+
+
+def _iso(at: int) -> str:
+    seconds, rest = divmod(at, 1_000_000_000)
+    return f"{_second(seconds)}.{rest // 1000:06d}+00:00"
+
+
+@lru_cache(maxsize=8)
+def _second(seconds: int) -> str:
+    # Many events are of the same one.
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")

@@ -12,7 +12,7 @@ from django.db.models import Model
 from django.dispatch import Signal
 
 from events.capture.captured import UNCAPTURED
-from events.capture.naming import settled
+from events.capture.naming import framework_type, model_type, settled
 from events.serializers import dump_value, is_sensitive
 from events.signal_names import signal_name
 
@@ -26,16 +26,17 @@ _PLAIN = frozenset({bool, type(None)})
 
 
 class Frame(NamedTuple):
+    type: str
     data: dict[str, Any]
     left_out: list[str]
     failed: list[str]
 
     def at_home(self, withheld: Sequence[str]) -> dict[str, list[str]]:
         """What doesn't travel: of these, and `withheld` of the instance."""
-        said = {}
-        if withheld or self.left_out or self.failed:
-            withheld = tuple(dict.fromkeys(withheld))
-            said["withheld"] = [*withheld, *self.left_out, *self.failed]
+        if not (withheld or self.left_out or self.failed):
+            return {}
+        withheld = tuple(dict.fromkeys(withheld))
+        said = {"withheld": [*withheld, *self.left_out, *self.failed]}
         if withheld or self.failed:
             # What should have travelled: counted by events.operations.uncaptured.
             said[UNCAPTURED] = [*withheld, *self.failed]
@@ -45,13 +46,16 @@ class Frame(NamedTuple):
 def frame(
     signal: Signal, sender: object, model: type[Model] | None, arguments: tuple[tuple[str, Any], ...]
 ) -> Frame:
-    name = signal_name(signal)
-    dumped, left_out, failed = _dump_arguments(dict(arguments), lenient=is_framework(name))
+    name, named = signal_name(signal), dict(arguments)
+    is_django = name.startswith("django.")
+    dumped, left_out, failed = _dump_arguments(named, lenient=is_django)
     data: dict[str, Any] = {"signal": name, "sender": dump_sender(sender)}
+    kind = framework_type(name) if is_django else name
     if model is not None:
         data["model"] = model._meta.label
+        kind = model_type(signal, sender, named)
     data["args"] = dumped
-    return Frame(data, left_out, failed)
+    return Frame(kind, data, left_out, failed)
 
 
 # For Django's own arguments: of those that are equal, each is the same as the others, as 1 is not the same as True.
@@ -99,7 +103,3 @@ def dump_sender(sender: object) -> Any:
     if isinstance(sender, Model):
         return {"value": dump_value(sender, path="sender")}
     return {"value": sender} if isinstance(sender, str) else None
-
-
-def is_framework(name: str) -> bool:
-    return name.startswith("django.")

@@ -6,9 +6,8 @@ from typing import Any
 from django.dispatch import Signal
 
 from events.capture.captured import Captured
-from events.capture.frame import frame, is_framework
-from events.capture.naming import first_subject, framework_type
-from events.signal_names import signal_name
+from events.capture.frame import frame
+from events.capture.naming import first_subject
 
 
 class OfArguments:
@@ -23,7 +22,5 @@ class OfArguments:
         return 0
 
     def read(self) -> Captured:
-        name = signal_name(self.signal)
-        kind = framework_type(name) if is_framework(name) else name
         framed = frame(self.signal, self.sender, None, tuple(self.arguments.items()))
-        return Captured(kind, first_subject(self.arguments)[:200], framed.data | framed.at_home(()))
+        return Captured(framed.type, first_subject(self.arguments)[:200], framed.data | framed.at_home(()))

@@ -14,7 +14,7 @@ from django.dispatch import Signal
 from events import tracking
 from events.capture.captured import Captured
 from events.capture.frame import frame, frame_once
-from events.capture.naming import model_type, settled
+from events.capture.naming import settled
 from events.exceptions import NotSerializable
 from events.serializers import Json, SnapshotPlan, plan_for
 from events.serializers.scalars import BIGGEST_INT
@@ -78,8 +78,7 @@ class OfRow:
         if changes:
             data["changes"] = changes
         data |= framed.at_home((*snapshot.withheld, *left_out))
-        kind = model_type(self.signal, self.sender, self.arguments)
-        return Captured(kind, self.plan.subject(self.pk)[:200], data)
+        return Captured(framed.type, self.plan.subject(self.pk)[:200], data)
 
 
 def _is_simple(key: object) -> bool:
