@@ -11,6 +11,7 @@ from events.models import EventRecord
 from events.outbox.columns import NAMES, rows_of
 from events.outbox.drivers import is_psycopg_3
 from events.outbox.emission import Emission
+from events.outbox.large import tell_large
 
 
 def is_possible(connection: BaseDatabaseWrapper) -> bool:
@@ -28,6 +29,8 @@ def copy(connection: BaseDatabaseWrapper, emissions: Sequence[Emission]) -> None
             connection.wrap_database_errors,
             cursor.copy(f"COPY {quote(EventRecord._meta.db_table)} ({columns}) FROM STDIN") as rows,
         ):
+            # Their envelopes are made here, while the server works at the rows before them.
             for emission in emissions:
                 # What is left to the relay is due at once.
                 rows.write_row((*row(emission), due if emission.is_left() else look))
+                tell_large(emission)

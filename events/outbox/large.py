@@ -13,9 +13,8 @@ LARGE = 1_000_000
 
 
 def tell_large(emission: Emission) -> None:
-    """Once for each type and process."""
-    type = emission.content().type
-    if type not in _told:
+    """Of an envelope that is made, if it is one of these: once for each type and process."""
+    if emission.size > LARGE and (type := emission.content().type) not in _told:
         _told.add(type)
         logger.warning(
             "events.large type=%s characters=%d remedy='send what it takes to find the data, not the data'",

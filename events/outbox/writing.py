@@ -11,7 +11,7 @@ from events.outbox import copying
 from events.outbox.columns import NAMES, rows_of
 from events.outbox.committing import can_commit, cancelled_when_interrupted
 from events.outbox.emission import Emission
-from events.outbox.large import LARGE, tell_large
+from events.outbox.large import tell_large
 
 # Events, and characters of their envelopes, that a transaction keeps in memory before it writes them. And what one
 # statement holds at most, unless a single envelope is larger: MariaDB refuses one of 16 MB, and quoting doubles some.
@@ -32,20 +32,20 @@ def insert(connection: BaseDatabaseWrapper, emissions: Sequence[Emission], *, is
 
     `is_last`: nothing but its COMMIT comes after them, which may be done already on return.
     """
+    if len(emissions) >= _MANY and copying.is_possible(connection):
+        copying.copy(connection, emissions)
+        return
     moments = _moments(connection, len(emissions))
     left = len(emissions)
     for some in _slices(connection, emissions):
         left -= len(some)
-        if len(some) >= _MANY and copying.is_possible(connection):
-            copying.copy(connection, some)
-        else:
-            sql, params = _statement(connection, some, *moments)
-            with connection.cursor() as cursor:
-                if is_last and not left and can_commit(connection):
-                    with cancelled_when_interrupted(connection):
-                        cursor.execute(f"{sql}; COMMIT", params)
-                else:
-                    cursor.execute(sql, params)
+        sql, params = _statement(connection, some, *moments)
+        with connection.cursor() as cursor:
+            if is_last and not left and can_commit(connection):
+                with cancelled_when_interrupted(connection):
+                    cursor.execute(f"{sql}; COMMIT", params)
+            else:
+                cursor.execute(sql, params)
 
 
 def _moments(connection: BaseDatabaseWrapper, rows: int) -> list[_Moment]:
@@ -64,8 +64,7 @@ def _slices(connection: BaseDatabaseWrapper, emissions: Sequence[Emission]) -> I
     room = FLUSH_CHARACTERS
     for emission in emissions:
         length = len(emission.envelope)
-        if length > LARGE:
-            tell_large(emission)
+        tell_large(emission)
         if some and (len(some) == size or length > room):
             yield some
             some, room = [], FLUSH_CHARACTERS

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import transaction
 from django.test import Client
 from django.urls import reverse
 
@@ -108,6 +109,14 @@ def test_large_event__is_told_once_for_each_type_in_the_log(caplog: pytest.LogCa
     (record,) = [each for each in caplog.records if "events.large" in each.message]
     assert record.levelno == logging.WARNING
     assert "type=shop.told characters=1000" in record.message
+
+
+def test_large_event__among_many_of_a_transaction__is_told_too(caplog: pytest.LogCaptureFixture) -> None:
+    with transaction.atomic():
+        for number in range(30):
+            told.send(text="x" * (LARGE if number == 20 else 10))
+    assert [each for each in caplog.records if "events.large type=shop.told" in each.message]
+    assert EventRecord.objects.count() == 30
 
 
 def test_large_event__is_told_by_the_doctor() -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import OperationalError, connection, transaction
 from pytest_django import Settings
 
 from events import pauses, transport
@@ -85,6 +86,37 @@ def test_pause_of_all_receivers__is_seen_to_end_though_nothing_is_published() ->
     PausedReceiver.objects.all().delete()
     wait_for(lambda: published() == BY_ITSELF, "the end of the pause")
     pauses._known.clear()
+
+
+def test_pauses__are_read_before_the_courier_has_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, waiting = pauses.current, []
+
+    def reading(using: str) -> pauses.Pauses:
+        waiting.append(len(fast_path.courier._waiting))
+        return read(using)
+
+    monkeypatch.setattr(pauses, "current", reading)
+    with fast_path.courier.talking:
+        assert published() == BY_ITSELF
+        assert waiting == [0]
+        assert fast_path.courier._waiting
+    assert fast_path.finish()
+
+
+def test_pauses_that_cannot_be_read__are_no_reason_not_to_publish(
+    broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refused(execute: Any, sql: str, *others: Any) -> Any:
+        if PausedReceiver._meta.db_table in sql:
+            raise OperationalError("away")
+        return execute(sql, *others)
+
+    pauses._known.clear()
+    with connection.execute_wrapper(refused):
+        assert published() == BY_ITSELF
+    assert fast_path.finish()
+    assert "events.fast_path remedy" in caplog.text
+    assert brokers.waiting(broker, "default") == 1
 
 
 def test_receiver_disconnected_since_the_commit__is_left_to_the_relay(

@@ -15,6 +15,7 @@ from django.test.signals import template_rendered
 from pytest_django import Settings
 
 from events import Backoff, Event, InvalidOffload, Skip, offload
+from events.bus import Publisher
 from events.registry import registry
 from events.testing import Drained, captured_events, drain
 from tests.events.conftest import Offloaded
@@ -457,6 +458,50 @@ def test_offloaded__under_a_name_of_its_own(offloaded: Offloaded) -> None:
     with captured_events() as events:
         held.send(sender=None)
     assert events[0].receivers == ("shop.own",)
+
+
+@pytest.mark.django_db
+def test_offloaded__later_on__hears_what_is_sent_from_then_on(offloaded: Offloaded) -> None:
+    offloaded(receive, held, sender=Item)
+    heard = []
+    for function, sender in ((None, None), (receive_too, Item), (skip, None)):
+        if function:
+            offloaded(function, held, sender=sender)
+        with captured_events() as events:
+            held.send(sender=Item)
+        heard.append([name.rpartition(".")[2] for name in events[0].receivers])
+    offload.disconnect(receive)
+    with captured_events() as events:
+        held.send(sender=Item)
+    heard.append([name.rpartition(".")[2] for name in events[0].receivers])
+    assert heard == [
+        ["receive"],
+        ["receive", "receive_too"],
+        ["receive", "receive_too", "skip"],
+        ["receive_too", "skip"],
+    ]
+
+
+@pytest.mark.django_db
+def test_offloaded__while_another_thread_emits__is_not_forgotten(
+    offloaded: Offloaded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offloaded(receive, held, sender=Item)
+    listening = Publisher._listening
+
+    def slowly(self: Publisher, sender: object) -> Any:
+        found = list(listening(self, sender))
+        monkeypatch.undo()
+        offloaded(receive_too, held, sender=Item)
+        return found
+
+    monkeypatch.setattr(Publisher, "_listening", slowly)
+    sent = []
+    for _ in range(2):
+        with captured_events() as events:
+            held.send(sender=Item)
+        sent.append(events[0].receivers)
+    assert sent == [(f"{HERE}.receive",), (f"{HERE}.receive", f"{HERE}.receive_too")]
 
 
 @pytest.mark.parametrize(
