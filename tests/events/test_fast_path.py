@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -89,18 +89,19 @@ def test_pause_of_all_receivers__is_seen_to_end_though_nothing_is_published() ->
 
 
 def test_pauses__are_read_before_the_courier_has_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    read, waiting = pauses.current, []
+    order = []
 
-    def reading(using: str) -> pauses.Pauses:
-        waiting.append(len(fast_path.courier._waiting))
-        return read(using)
+    def noted(what: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def noting(*args: Any) -> Any:
+            order.append(what)
+            return function(*args)
 
-    monkeypatch.setattr(pauses, "current", reading)
-    with fast_path.courier.talking:
-        assert published() == BY_ITSELF
-        assert waiting == [0]
-        assert fast_path.courier._waiting
-    assert fast_path.finish()
+        return noting
+
+    monkeypatch.setattr(pauses, "current", noted("read", pauses.current))
+    monkeypatch.setattr(fast_path.courier, "take", noted("taken", fast_path.courier.take))
+    assert published() == BY_ITSELF
+    assert order == ["read", "taken"]
 
 
 def test_pauses_that_cannot_be_read__are_no_reason_not_to_publish(
