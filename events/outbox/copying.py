@@ -22,6 +22,11 @@ def copy(connection: BaseDatabaseWrapper, emissions: Sequence[Emission]) -> None
     """Write the emissions in the transaction now open on `connection`: kept or lost with it."""
     quote = connection.ops.quote_name
     columns = ", ".join(quote(name) for name in (*NAMES, "next_at"))
+    # Made before the driver's lock is held: what makes an envelope may log, and a handler that stores what is logged
+    # would wait for that lock for ever.
+    for emission in emissions:
+        emission.content()
+        tell_large(emission)
     row = rows_of(connection)
     with connection.cursor() as cursor:
         due, look = asked(connection.alias, 0, LOOK_AFTER)
@@ -29,8 +34,6 @@ def copy(connection: BaseDatabaseWrapper, emissions: Sequence[Emission]) -> None
             connection.wrap_database_errors,
             cursor.copy(f"COPY {quote(EventRecord._meta.db_table)} ({columns}) FROM STDIN") as rows,
         ):
-            # Their envelopes are made here, while the server works at the rows before them.
             for emission in emissions:
                 # What is left to the relay is due at once.
                 rows.write_row((*row(emission), due if emission.is_left() else look))
-                tell_large(emission)
