@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import Any, NamedTuple
 
 from django.core.signals import setting_changed
@@ -23,7 +22,7 @@ from events.databases import outbox_for
 from events.fast_path import fast_path
 from events.journal import journal_of
 from events.occasion import Occasion
-from events.outbox import Content, Emission
+from events.outbox import Emission
 from events.registry import Binding
 
 # Their own rows never emit: a delivery that causes an event that causes a delivery has no end.
@@ -148,14 +147,10 @@ def _emit(signal: Signal, sender: object, arguments: Mapping[str, Any], routes: 
 
 
 def _emission(signal: Signal, capture: Capture, routes: Mapping[str, str]) -> Emission:
-    write = partial(_content, capture, Occasion.now(), getattr(signal, "version", 1))
+    occasion = Occasion.now(capture, getattr(signal, "version", 1))
     if capture.may_wait:
-        return Emission(routes, write, capture.size())
-    return Emission.written(write(), routes)
-
-
-def _content(capture: Capture, occasion: Occasion, version: int) -> Content:
-    return occasion.content(capture.read(), version)
+        return Emission(routes, occasion, capture.size())
+    return Emission.written(occasion.content(), routes)
 
 
 # Names of receivers → each one's queue: made once for all events of the same receivers.

@@ -1,4 +1,4 @@
-"""When, where and by whom an event was emitted: noted at once, and written into its envelope when that is made."""
+"""What happened, when, where and by whom: noted at once, and written into an envelope when that is asked for."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 
-from events.capture import Captured
+from events.capture import Capture
 from events.conf import settings
 from events.context import Cause, cause, correlation_id, current_request, traceparent
 from events.envelope import BY, Envelope, encode
@@ -22,6 +22,9 @@ from events.serializers import RequestInfo
 
 @dataclass(slots=True)
 class Occasion:
+    capture: Capture
+    # Of its schema.
+    version: int
     stamp: int
     # Nanoseconds since 1970: a stamp is more where the clock was set back.
     at: int
@@ -32,14 +35,24 @@ class Occasion:
     by: dict[str, Any] | None
 
     @classmethod
-    def now(cls) -> Occasion:
+    def now(cls, capture: Capture, version: int) -> Occasion:
         request = current_request()
         # Who it is may be another by the end of the transaction: a login.
         by = None if request is None else RequestInfo.of(request, headers=False).brief()
-        return cls(stamp(), time.time_ns(), cause.get(), correlation_id(), traceparent(), by)
+        return cls(
+            capture,
+            version,
+            stamp(),
+            time.time_ns(),
+            cause.get(),
+            correlation_id(),
+            traceparent(),
+            by,
+        )
 
-    def content(self, captured: Captured, version: int) -> Content:
-        """Of the event that was emitted then; `version` is its schema's."""
+    def content(self) -> Content:
+        """Of the event that was emitted then. Raises what `Capture.read` does."""
+        captured = self.capture.read()
         id = uuid7_at(self.stamp)
         shared = self.correlation_id or id
         causation = self.cause.event_id if self.cause else None
@@ -52,7 +65,7 @@ class Occasion:
             type=captured.type,
             subject=captured.subject or msgspec.UNSET,
             time=_iso(self.at),
-            schemaversion=version,
+            schemaversion=self.version,
             correlationid=text if shared is id else str(shared),
             causationid=str(causation) if causation else msgspec.UNSET,
             traceparent=self.traceparent or msgspec.UNSET,

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 
@@ -16,6 +16,10 @@ class Content(NamedTuple):
     envelope: str
 
 
+class Unwritten(Protocol):
+    def content(self) -> Content: ...
+
+
 @dataclass(slots=True)
 class Emission:
     """An emitted event on its way into the outbox."""
@@ -23,7 +27,7 @@ class Emission:
     # Name → queue; one for all events of the same receivers, and not to be changed.
     receivers: Mapping[str, str]
     # Or what makes it, when it is asked for first.
-    made: Content | Callable[[], Content]
+    made: Content | Unwritten
     # Characters that it holds until then; those of its envelope from then on.
     size: int
     # Names of the receivers whose messages the emitter publishes after the commit.
@@ -41,7 +45,7 @@ class Emission:
     def content(self) -> Content:
         made = self.made
         if not isinstance(made, Content):
-            made = self.made = made()
+            made = self.made = made.content()
             self.size = len(made.envelope)
         return made
 
