@@ -50,10 +50,11 @@ def frame(
     is_django = name.startswith("django.")
     dumped, left_out, failed = _dump_arguments(named, lenient=is_django)
     data: dict[str, Any] = {"signal": name, "sender": dump_sender(sender)}
-    kind = framework_type(name) if is_django else name
     if model is not None:
         data["model"] = model._meta.label
         kind = model_type(signal, sender, named)
+    else:
+        kind = framework_type(name) if is_django else name
     data["args"] = dumped
     return Frame(kind, data, left_out, failed)
 
