@@ -53,18 +53,18 @@ def _keep_what_is_loaded() -> None:
 
 
 def start(sender: Any, **kwargs: Any) -> None:
-    # After the pool is made: a fork takes no threads along, and these hold connections.
-    heartbeat = Heartbeat(
-        queues=[queue.name for queue in sender.task_consumer.queues],
-        processes=max(1, sender.pool.num_processes or 1),
-    )
-    heartbeat.start()
     if type(sender.pool).__module__ != "celery.concurrency.prefork":
         # Nothing but the end of a process stops a receiver that hangs in C.
         logger.warning(
             "events.worker pool=%s time_limit='is not enforced: a receiver that hangs holds it up' remedy='-P prefork'",
             type(sender.pool).__module__,
         )
+    # After the pool is made: a fork takes no threads along, and these hold connections.
+    heartbeat = Heartbeat(
+        queues=[queue.name for queue in sender.task_consumer.queues],
+        processes=max(1, sender.pool.num_processes or 1),
+    )
+    heartbeat.start()
     _running.append(heartbeat)
     if settings.RELAY:
         relay = Relay()
