@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from django.db import Error
+from django.db import Error, InternalError
 
+from events.delivery.statements import Condition
 from events.delivery.tally import Tally
 
 logger = logging.getLogger("events")
@@ -17,20 +18,25 @@ class NotConcluded(Exception):
 
 
 class Conclusion:
-    """`write(tally)` stores it, in the transaction that is open. Only of a message that one transaction works off."""
+    """`write(tally, provided)` stores it, in the transaction that is open, and says whether it did: not where something
+    else was provided. Only of a message that one transaction works off.
+    """
 
-    def __init__(self, write: Callable[[Tally], None]) -> None:
+    def __init__(self, write: Callable[[Tally, Condition | None], bool]) -> None:
         self._write = write
         # Whether it is committed, and so nobody else has to store one.
         self.stands = False
 
-    def write(self, before: Tally, counted: Tally) -> None:
-        """Raises `NotConcluded`."""
+    def write(self, before: Tally, counted: Tally, provided: Condition | None = None) -> bool:
+        """Whether it did, which it does unless `provided` says no. Raises `NotConcluded`."""
         whole = Tally()
         whole.add(before)
         whole.add(counted)
         try:
-            self._write(whole)
+            return self._write(whole, provided)
+        except InternalError:
+            # Broken before, by a receiver that swallowed an error: a failure of its own.
+            raise
         except Error as error:
             logger.warning("events.result error=%r remedy='stored by itself, after the work'", error)
             raise NotConcluded from error

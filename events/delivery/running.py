@@ -14,7 +14,7 @@ from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from events.crashpoints import crashpoint
-from events.delivery.claim import AlreadyRecorded, Claimer
+from events.delivery.claim import WORTH_WRITING, AlreadyRecorded, Claimer
 from events.delivery.claiming import insert_known, lock_known, refuse_strangers, sorted_out
 from events.delivery.concluding import Conclusion, NotConcluded
 from events.delivery.decoding import Gone, Item, occurrences
@@ -159,8 +159,6 @@ class Run:
                 crashpoint("deliver.claimed")
                 with unbroken(self.using):
                     left = self._run(ours, counted)
-                if self.conclusion and not left:
-                    self.conclusion.write(self.tally, counted)
                 crashpoint("deliver.finished")
                 commit.asked = True
             if self.reset():
@@ -197,29 +195,49 @@ class Run:
         return ours + inserted
 
     def _run(self, ours: list[Item], counted: Tally) -> list[Item]:
+        """Those that it had no time for."""
         if not ours:
+            self._conclude(counted)
             return []
         started = time.monotonic()
         cases = occurrences(self.receiver, self.claimer.receiver, ours, self.using)
         present = [(i, c) for i, c in zip(ours, cases, strict=True) if isinstance(c, Occurrence)]
         gone = [(i, c) for i, c in zip(ours, cases, strict=True) if isinstance(c, Gone)]
         done, skipped = self._invoked(present, started)
+        ended = done + len(skipped) + len(gone)
+        counted.done += done
+        counted.skipped += ended - done
+        left = [item for item, _ in present[done + len(skipped) :]]
+        took = (time.monotonic() - started) / max(ended, 1)
+        concluded = done == len(ours) and self._concluded_if_kept(ours, took, counted)
+        if not concluded:
+            self._assert_kept(ours, took)
+        self._skip(skipped + self._skipped_gone(gone))
+        pace.learn(self.receiver.name, time.monotonic() - started, max(ended, 1))
+        crashpoint("deliver.ran")
+        self.claimer.release(left)
+        if not (left or concluded):
+            self._conclude(counted)
+        return left
+
+    def _concluded_if_kept(self, ours: list[Item], took: float, counted: Tally) -> bool:
+        """The last question, asked by the result's INSERT, where nothing else is to be written: a statement less."""
+        if self.conclusion is None or took >= WORTH_WRITING:
+            return False
+        kept = self.claimer.keeps(_inserted(ours), len(ours))
+        return kept is not None and self.conclusion.write(self.tally, counted, provided=kept)
+
+    def _assert_kept(self, ours: list[Item], took: float) -> None:
         # The last question before the commit: a transaction that a receiver broke in silence refuses it, and where
         # our claim vanished with one, the records are fewer than they were.
-        ended = max(done + len(skipped) + len(gone), 1)
-        inserted = [item for item in ours if not item.recorded]
-        if self.claimer.kept(inserted, (time.monotonic() - started) / ended) != len(ours):
+        if self.claimer.kept(_inserted(ours), took) != len(ours):
             raise BrokenTransaction(
                 "The claim is gone: the receiver ended the transaction it runs in. Use offload(atomic=False)."
             )
-        self._skip(skipped + self._skipped_gone(gone))
-        counted.done += done
-        counted.skipped += len(skipped) + len(gone)
-        pace.learn(self.receiver.name, time.monotonic() - started, ended)
-        crashpoint("deliver.ran")
-        left = [item for item, _ in present[done + len(skipped) :]]
-        self.claimer.release(left)
-        return left
+
+    def _conclude(self, counted: Tally) -> None:
+        if self.conclusion:
+            self.conclusion.write(self.tally, counted)
 
     def _invoked(
         self, present: list[tuple[Item, Occurrence]], started: float
@@ -265,3 +283,7 @@ class Run:
     def _skip(self, skipped: list[tuple[Item, str]]) -> None:
         for item, reason in skipped:
             self.claimer.skip(item, reason)
+
+
+def _inserted(items: Sequence[Item]) -> list[Item]:
+    return [item for item in items if not item.recorded]

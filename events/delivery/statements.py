@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from types import MappingProxyType
-from typing import Any
+from types import MappingProxyType, NoneType
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Field
 from django.db.models.constants import OnConflict
 
 from events.clock import after_sql
@@ -17,6 +18,21 @@ from events.models import Delivery, EventRecord, State
 
 # What every record begins with; a column that nobody names is NULL.
 _BLANK: Mapping[str, object] = {"tries": 0, "attempt": 0, "careful": False, "reason": "", "error": ""}
+
+
+class Condition(NamedTuple):
+    """Of a statement."""
+
+    sql: str
+    params: Sequence[Any]
+
+
+class Claim(NamedTuple):
+    """What tells a claim's records from all others, and events of theirs that somebody may have pruned since."""
+
+    message_id: UUID
+    token: int
+    ids: Sequence[UUID]
 
 
 def insert_records(
@@ -34,37 +50,62 @@ def insert_records(
     Where one is there already: raises `IntegrityError`, or leaves that as it is if asked for those `where_none_is`.
     """
     connection = connections[using]
+    named = {**_BLANK, **values}
+    statement, moments, receiver = _insertion(
+        using, tuple(named), tuple(times.items()), len(ids), str(values["receiver"]), where_none_is
+    )
+    params = [_prepared(connection, name, value) for name, value in named.items()]
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [*params, *moments, *_keys(connection, ids), *receiver])
+        return int(cursor.rowcount)
+
+
+@lru_cache(maxsize=1024)
+def _insertion(
+    using: str,
+    names: Sequence[str],
+    times: Sequence[tuple[str, float]],
+    events: int,
+    receiver: str,
+    where_none_is: bool,
+) -> tuple[str, Sequence[Any], Sequence[Any]]:
+    """The statement, and the parameters of its times and of the receiver: between them are the keys of its events."""
+    connection = connections[using]
     quote = connection.ops.quote_name
-    columns, row, params = ["event_id"], [quote("id")], []
-    for name, value in {**_BLANK, **values}.items():
-        columns.append(name)
-        row.append("%s")
-        params.append(Delivery._meta.get_field(name).get_db_prep_save(value, connection))  # type: ignore[union-attr]
-    for name, seconds in times.items():
-        moment, some = after_sql(using, seconds)
-        columns.append(name)
-        row.append(moment)
-        params += some
-    among, keys = _among(connection, ids)
-    lists, named = _lists(using, str(values["receiver"]))
+    moments = [after_sql(using, seconds) for _, seconds in times]
+    columns = ["event_id", *names, *(name for name, _ in times)]
+    row = [quote("id"), *["%s"] * len(names), *(moment for moment, _ in moments)]
+    lists, named = _lists(using, receiver)
     on_conflict = OnConflict.IGNORE if where_none_is else None
     start = connection.ops.insert_statement(on_conflict=on_conflict)
     end = connection.ops.on_conflict_suffix_sql([], on_conflict, [], [])
     # Names only from our own models; every value is a parameter.
     statement = (
         f"{start} {_records(connection)} ({', '.join(map(quote, columns))}) "  # noqa: S608
-        f"SELECT {', '.join(row)} FROM {_events(connection)} WHERE {among} AND {lists} ORDER BY {quote('id')} {end}"
+        f"SELECT {', '.join(row)} FROM {_events(connection)} "
+        f"WHERE {_among(connection, events)} AND {lists} ORDER BY {quote('id')} {end}"
     )
-    with connection.cursor() as cursor:
-        cursor.execute(statement, [*params, *keys, *named])
-        return int(cursor.rowcount)
+    return statement, [param for _, some in moments for param in some], named
+
+
+# Every driver takes them as they are.
+_PLAIN = frozenset({str, int, bool, NoneType})
+
+
+def prepared(connection: BaseDatabaseWrapper, field: Field[Any, Any], value: object) -> Any:
+    """As a parameter of a statement that writes it to the field."""
+    return value if type(value) in _PLAIN else field.get_db_prep_save(value, connection)
+
+
+def _prepared(connection: BaseDatabaseWrapper, name: str, value: object) -> Any:
+    return prepared(connection, Delivery._meta.get_field(name), value)  # type: ignore[arg-type]
 
 
 def known_records(using: str, ids: Sequence[UUID], receiver: str) -> list[tuple[int, UUID, int]]:
     """Key, event and attempt of the records that say sent, and not careful; locked, in the order of ids."""
     connection = connections[using]
     quote = connection.ops.quote_name
-    among, keys = _among(connection, ids, "event_id")
+    among, keys = _among(connection, len(ids), "event_id"), _keys(connection, ids)
     statement = (
         f"SELECT {quote('id')}, {quote('event_id')}, {quote('attempt')} FROM {_records(connection)} "  # noqa: S608
         f"WHERE {among} AND {quote('receiver')} = %s AND {quote('state')} = %s "
@@ -102,7 +143,7 @@ def update_records(
     params: list[Any] = []
     for name, value in values.items():
         sets.append(f"{quote(name)} = %s")
-        params.append(Delivery._meta.get_field(name).get_db_prep_save(value, connection))  # type: ignore[union-attr]
+        params.append(_prepared(connection, name, value))
     for name, seconds in times.items():
         moment, some = after_sql(using, seconds)
         sets.append(f"{quote(name)} = {moment}")
@@ -115,22 +156,36 @@ def update_records(
         )
 
 
-def count_claimed(using: str, message_id: UUID, token: int, ids: Sequence[UUID] = ()) -> tuple[int, int]:
-    """How many records of that claim say done; and how many of those events are in the outbox."""
+def count_claimed(using: str, claim: Claim) -> tuple[int, int]:
+    """How many of its records say done; and how many of its events are in the outbox."""
+    connection = connections[using]
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {', '.join(_counts(using, len(claim.ids)))}", _counted(connection, claim))
+        claims, *events = cursor.fetchone()
+    return claims, events[0] if events else 0
+
+
+def all_claimed(using: str, claim: Claim, records: int) -> Condition:
+    """That so many of its records say done, and all of its events are in the outbox."""
+    counts = zip(_counts(using, len(claim.ids)), (records, len(claim.ids)), strict=False)
+    sql = " AND ".join(f"{count} = {number}" for count, number in counts)
+    return Condition(sql, _counted(connections[using], claim))
+
+
+@lru_cache(maxsize=256)
+def _counts(using: str, events: int) -> Sequence[str]:
     connection = connections[using]
     quote = connection.ops.quote_name
     where = f"{quote('message_id')} = %s AND {quote('claim')} = %s AND {quote('state')} = %s"
-    id = Delivery._meta.get_field("message_id").get_db_prep_save(message_id, connection)
-    counts = [f"SELECT COUNT(*) FROM {_records(connection)} WHERE {where}"]  # noqa: S608 - as above
-    params = [id, token, State.DONE.value]
-    if ids:
-        among, keys = _among(connection, ids)
-        counts.append(f"SELECT COUNT(*) FROM {_events(connection)} WHERE {among}")  # noqa: S608
-        params += keys
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {', '.join(f'({count})' for count in counts)}", params)
-        found = cursor.fetchone()
-    return found[0], found[1] if ids else 0
+    counts = [f"(SELECT COUNT(*) FROM {_records(connection)} WHERE {where})"]  # noqa: S608 - as above
+    if events:
+        counts.append(f"(SELECT COUNT(*) FROM {_events(connection)} WHERE {_among(connection, events)})")  # noqa: S608
+    return counts
+
+
+def _counted(connection: BaseDatabaseWrapper, claim: Claim) -> list[Any]:
+    id = _prepared(connection, "message_id", claim.message_id)
+    return [id, claim.token, State.DONE.value, *_keys(connection, claim.ids)]
 
 
 def _records(connection: BaseDatabaseWrapper) -> str:
@@ -141,12 +196,14 @@ def _events(connection: BaseDatabaseWrapper) -> str:
     return connection.ops.quote_name(EventRecord._meta.db_table)
 
 
-def _among(connection: BaseDatabaseWrapper, ids: Sequence[UUID], column: str = "id") -> tuple[str, list[Any]]:
-    """That the column is one of these events' ids."""
-    marks = ", ".join(["%s"] * len(ids))
+def _among(connection: BaseDatabaseWrapper, events: int, column: str = "id") -> str:
+    """That the column is the id of one of so many events."""
+    return f"{connection.ops.quote_name(column)} IN ({', '.join(['%s'] * events)})"
+
+
+def _keys(connection: BaseDatabaseWrapper, ids: Sequence[UUID]) -> list[Any]:
     pk = EventRecord._meta.pk
-    keys = [pk.get_db_prep_value(id, connection) for id in ids]
-    return f"{connection.ops.quote_name(column)} IN ({marks})", keys
+    return [pk.get_db_prep_value(id, connection) for id in ids]
 
 
 @lru_cache(maxsize=1024)

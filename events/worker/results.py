@@ -19,6 +19,7 @@ from django_celery_results.backends import DatabaseBackend
 from django_celery_results.models import TaskResult
 
 from events.delivery.concluding import Conclusion
+from events.delivery.statements import Condition, prepared
 from events.delivery.tally import Tally
 from events.delivery.trouble import repeated
 
@@ -59,16 +60,24 @@ class Results(DatabaseBackend):  # type: ignore[misc]  # celery ships no types
         )
 
 
-def write(row: TaskResult, using: str) -> None:
+def write(row: TaskResult, using: str, provided: Condition | None = None) -> bool:
+    """Whether it is written: always, unless it is `provided` that something holds which doesn't."""
     connection = connections[using]
-    fields, statement = _statement(using)
-    values = [field.get_db_prep_save(field.pre_save(row, add=True), connection) for field in fields]
+    fields, statement, end = _statement(using)
+    marks = ", ".join(["%s"] * len(fields))
+    values = [prepared(connection, field, field.pre_save(row, add=True)) for field in fields]
+    if provided is not None:
+        rows = f"SELECT {marks} WHERE {provided.sql}"
+        values += provided.params
+    else:
+        rows = f"VALUES ({marks})"
     with connection.cursor() as cursor:
-        cursor.execute(statement, values)
+        cursor.execute(f"{statement} {rows} {end}", values)
+        return provided is None or bool(cursor.rowcount)
 
 
 @cache
-def _statement(using: str) -> tuple[Sequence[Field[Any, Any]], str]:
+def _statement(using: str) -> tuple[Sequence[Field[Any, Any]], str, str]:
     """By hand, as events.delivery.statements: bulk_create() takes as long to say it as all the rest of a message."""
     connection, meta = connections[using], TaskResult._meta
     quote = connection.ops.quote_name
@@ -79,9 +88,9 @@ def _statement(using: str) -> tuple[Sequence[Field[Any, Any]], str]:
     on_conflict = connection.ops.on_conflict_suffix_sql(
         fields, OnConflict.UPDATE, replaced, ["task_id"] if names_the_key else []
     )
-    columns, marks = ", ".join(quote(field.column) for field in fields), ", ".join(["%s"] * len(fields))
+    columns = ", ".join(quote(field.column) for field in fields)
     # Names only from the package's own model.
-    return fields, f"INSERT INTO {quote(meta.db_table)} ({columns}) VALUES ({marks}) {on_conflict}"  # noqa: S608
+    return fields, f"INSERT INTO {quote(meta.db_table)} ({columns})", on_conflict
 
 
 def conclusion_of(task: Any, using: str) -> Conclusion | None:
@@ -90,8 +99,9 @@ def conclusion_of(task: Any, using: str) -> Conclusion | None:
     if not isinstance(backend, Results) or request.ignore_result or router.db_for_write(TaskResult) != using:
         return None
 
-    def store(tally: Tally) -> None:
-        write(backend.row(request.id, tally.summary(), states.SUCCESS, None, request), using)
+    def store(tally: Tally, provided: Condition | None) -> bool:
+        row = backend.row(request.id, tally.summary(), states.SUCCESS, None, request)
+        return write(row, using, provided)
 
     return Conclusion(store)
 

@@ -16,6 +16,7 @@ import pytest
 from django.db import connection, connections, transaction
 from django.db.models.signals import post_save
 
+from events.delivery.concluding import Conclusion
 from events.delivery.consuming import consume
 from events.message import Message
 from events.models import Delivery, EventRecord, Refusal, State
@@ -26,6 +27,7 @@ from events.relay.replaying import Past
 from events.testing import drain
 from tests.conftest import database_url
 from tests.events.ageing import left, old, pruned, store, store_many
+from tests.events.concluding import conclusion
 from tests.events.conftest import Offloaded
 from tests.events.operating import HEARING_CTRL_C
 from tests.shop.models import Effect, Item, Tag
@@ -161,10 +163,13 @@ def _default_to(level: str) -> None:
 
 @pytest.mark.usefixtures("isolation")
 @pytest.mark.parametrize("receiver", ["record_save", "mail_save"])
-def test_prune__while_a_duplicate_is_claimed__has_no_effect_twice(receiver: str) -> None:
+@pytest.mark.parametrize("result", [None, conclusion()], ids=["alone", "with its result"])
+def test_prune__while_a_duplicate_is_claimed__has_no_effect_twice(
+    receiver: str, result: Conclusion | None
+) -> None:
     Item.objects.create(title="x")
     drain()
-    claim_during_a_prune(f"tests.shop.receivers.{receiver}")
+    claim_during_a_prune(f"tests.shop.receivers.{receiver}", result)
     assert Effect.objects.filter(receiver=receiver).count() == 1
     assert Refusal.objects.get().reason.endswith("pruned, or aimed at another")
     assert left() == (0, 0)
@@ -186,7 +191,7 @@ def succeed_once(sender: Any, **kwargs: Any) -> None:
     Effect.objects.create(receiver="once", key="x")
 
 
-def claim_during_a_prune(receiver: str) -> None:
+def claim_during_a_prune(receiver: str, result: Conclusion | None = None) -> None:
     """A message of the only event, finished long ago, comes again while a prune has deleted it and not committed."""
     EventRecord.objects.update(emitted_at=old(), next_at=None)
     event = EventRecord.objects.get()
@@ -198,7 +203,7 @@ def claim_during_a_prune(receiver: str) -> None:
         envelopes=(event.envelope,),
         attempts=(0,),
     )
-    with beside_after(lambda: consume(message)) as start, transaction.atomic():
+    with beside_after(lambda: consume(message, result)) as start, transaction.atomic():
         assert _delete("default", [event.pk], Size()) == 1
         start()
         wait_until_it_waits()

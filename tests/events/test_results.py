@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from celery import current_app, states
-from django.db import DataError, transaction
+from django.db import DataError, connection, transaction
 from django_celery_results.backends import DatabaseBackend
 from django_celery_results.models import TaskResult
 
@@ -16,11 +16,14 @@ from events import Event
 from events.delivery import claim, running
 from events.delivery.concluding import Conclusion
 from events.delivery.consuming import consume
+from events.delivery.statements import Condition
 from events.delivery.tally import Tally
 from events.fast_path import fast_path
 from events.message import Message
+from events.models import Delivery
 from events.testing import _due_messages
 from events.worker.results import Results, instead_of
+from tests.events.concluding import concluded, conclusion
 from tests.events.conftest import Offloaded
 from tests.events.queries import statements
 from tests.shop.models import Effect
@@ -70,7 +73,8 @@ def ours(theirs: DatabaseBackend) -> Results:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """However slow this machine, the time a chunk took is not worth a word."""
-    monkeypatch.setattr(claim, "WORTH_WRITING", float("inf"))
+    for module in (claim, running):
+        monkeypatch.setattr(module, "WORTH_WRITING", float("inf"))
 
 
 @pytest.mark.parametrize(("result", "state", "traceback"), OUTCOMES)
@@ -116,17 +120,29 @@ def of_receiver(count: int) -> Message:
     return message
 
 
-def write(tally: Tally) -> None:
-    TaskResult.objects.create(task_id="concluded", result=json.dumps(tally.summary()))
-
-
-def refuse_to_write(tally: Tally) -> None:
+def refuse_to_write(tally: Tally, provided: Condition | None) -> bool:
     TaskResult.objects.create(task_id="x" * 300, result=None, content_type=None)
     raise DataError("too long")
 
 
 def record(sender: Any, text: str, **kwargs: Any) -> None:
     Effect.objects.create(receiver="record", key=text)
+
+
+def end_the_transaction(sender: Any, text: str, **kwargs: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ROLLBACK")
+    record(sender, text)
+
+
+def swallow_an_error(sender: Any, text: str, **kwargs: Any) -> None:
+    runs.append(text)
+    with suppress(Exception):
+        # The driver's own cursor: Django doesn't hear of it.
+        connection.connection.cursor().execute("SELECT no_such_column")
+
+
+runs: list[str] = []
 
 
 def fail_for_one(sender: Any, text: str, **kwargs: Any) -> None:
@@ -137,29 +153,54 @@ def fail_for_one(sender: Any, text: str, **kwargs: Any) -> None:
 
 def test_conclusion__is_stored_with_the_work(offloaded: Offloaded) -> None:
     offloaded(record, happened)
-    message, conclusion = of_receiver(3), Conclusion(write)
+    message, result = of_receiver(3), conclusion()
     with statements() as made:
-        assert consume(message, conclusion) == Tally(done=3)
-    assert conclusion.stands
-    assert made.index("INSERT django_celery_results_taskresult") == len(made) - 1
-    assert json.loads(TaskResult.objects.get().result) == {"done": 3}
+        assert consume(message, result) == Tally(done=3)
+    assert result.stands
+    assert concluded() == {"done": 3}
+    # Where a question is a round trip, none is asked before it: it is stored if the claims are there.
+    asked = [] if connection.vendor == "postgresql" else ["SELECT offload_delivery"]
+    ending = [statement for statement in made if not statement.endswith("SAVEPOINT")][-2 - len(asked) :]
+    assert ending == ["INSERT shop_effect", *asked, "INSERT django_celery_results_taskresult"]
 
 
 def test_conclusion__that_cannot_be_stored_costs_no_delivery(offloaded: Offloaded) -> None:
     offloaded(record, happened)
-    message, conclusion = of_receiver(3), Conclusion(refuse_to_write)
-    assert consume(message, conclusion) == Tally(done=3)
-    assert not conclusion.stands
+    message, result = of_receiver(3), Conclusion(refuse_to_write)
+    assert consume(message, result) == Tally(done=3)
+    assert not result.stands
     assert Effect.objects.count() == 3
     assert not TaskResult.objects.exists()
 
 
 def test_conclusion__goes_with_a_chunk_that_is_rolled_back(offloaded: Offloaded) -> None:
     offloaded(fail_for_one, happened)
-    message, conclusion = of_receiver(3), Conclusion(write)
-    assert consume(message, conclusion) == Tally(done=2, retrying=1)
-    assert not conclusion.stands
+    message, result = of_receiver(3), conclusion()
+    assert consume(message, result) == Tally(done=2, retrying=1)
+    assert not result.stands
     assert not TaskResult.objects.exists()
+
+
+def test_conclusion__of_claims_that_are_gone_is_none(offloaded: Offloaded) -> None:
+    offloaded(end_the_transaction, happened)
+    message, result = of_receiver(1), conclusion()
+    assert consume(message, result) == Tally(retrying=1)
+    assert not result.stands
+    assert concluded() is None
+
+
+@pytest.mark.skipif(
+    connection.vendor != "postgresql", reason="elsewhere an error does not spoil the transaction"
+)
+def test_conclusion__in_a_spoiled_transaction__is_the_receivers_failure(offloaded: Offloaded) -> None:
+    runs.clear()
+    offloaded(swallow_an_error, happened)
+    message, result = of_receiver(1), conclusion()
+    assert consume(message, result) == Tally(retrying=1)
+    assert "aborted" in Delivery.objects.get().error
+    # And not run again, as where the result alone can't be stored.
+    assert runs == ["0"]
+    assert concluded() is None
 
 
 def test_conclusion__is_not_for_a_message_of_several_chunks(
@@ -167,9 +208,9 @@ def test_conclusion__is_not_for_a_message_of_several_chunks(
 ) -> None:
     monkeypatch.setattr(running, "CHUNK_SECONDS", 0.0)
     offloaded(record, happened)
-    message, conclusion = of_receiver(3), Conclusion(write)
-    assert consume(message, conclusion) == Tally(done=3)
-    assert not conclusion.stands
+    message, result = of_receiver(3), conclusion()
+    assert consume(message, result) == Tally(done=3)
+    assert not result.stands
 
 
 def test_conclusion__is_of_tasks_whose_results_are_on_that_database() -> None:
