@@ -16,15 +16,8 @@ from events.clock import LOOK_AFTER, after
 from events.delivery.by_index import by_index
 from events.delivery.decoding import Item
 from events.delivery.isolation import assert_still_there
-from events.delivery.statements import (
-    Claim,
-    Condition,
-    all_claimed,
-    count_claimed,
-    insert_records,
-    known_records,
-    update_records,
-)
+from events.delivery.kept import Claim, Condition, all_kept, count
+from events.delivery.statements import insert_records, known_records, update_records
 from events.delivery.trouble import Overtaken
 from events.identity import who
 from events.models import Delivery, EventRecord, State
@@ -150,7 +143,7 @@ class Claimer:
         """
         ids = self._prunable(inserted)
         if took < WORTH_WRITING:
-            claims, events = count_claimed(self.using, self._claim(ids))
+            claims, events = count(self.using, self._claim(ids))
         else:
             rows = Delivery.objects.using(self.using).filter(message_id=self.message_id, claim=self.token)
             claims = rows.filter(state=State.DONE).update(started_at=after(-took), finished_at=Now())
@@ -159,14 +152,15 @@ class Claimer:
             raise Overtaken(_PRUNED)
         return claims
 
-    def keeps(self, inserted: Sequence[Item], records: int) -> Condition | None:
-        """The same as a condition of the transaction's last INSERT, where that saves a round trip; None elsewhere.
+    def keeps(self, inserted: Sequence[Item], took: float, records: int) -> Condition | None:
+        """That so many are kept, as a condition of the transaction's last INSERT, where that saves a round trip.
 
-        SQLite has none to save, and copies each page that an INSERT … SELECT changes; MySQL can't say it.
+        None where it doesn't, or where there is a time to be written down. SQLite has no round trip to save, and copies
+        each page that an INSERT … SELECT changes; MySQL can't say it.
         """
-        if connections[self.using].vendor != "postgresql":
+        if took >= WORTH_WRITING or connections[self.using].vendor != "postgresql":
             return None
-        return all_claimed(self.using, self._claim(self._prunable(inserted)), records)
+        return all_kept(self.using, self._claim(self._prunable(inserted)), records)
 
     def _claim(self, ids: Sequence[UUID]) -> Claim:
         return Claim(self.message_id, self.token, ids)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from django.db import Error, InternalError
 
-from events.delivery.statements import Condition
+from events.delivery.kept import Condition
 from events.delivery.tally import Tally
 
 logger = logging.getLogger("events")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType, NoneType
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Field
+from django.db.models import Field, Model
 from django.db.models.constants import OnConflict
 
 from events.clock import after_sql
@@ -18,21 +18,6 @@ from events.models import Delivery, EventRecord, State
 
 # What every record begins with; a column that nobody names is NULL.
 _BLANK: Mapping[str, object] = {"tries": 0, "attempt": 0, "careful": False, "reason": "", "error": ""}
-
-
-class Condition(NamedTuple):
-    """Of a statement."""
-
-    sql: str
-    params: Sequence[Any]
-
-
-class Claim(NamedTuple):
-    """What tells a claim's records from all others, and events of theirs that somebody may have pruned since."""
-
-    message_id: UUID
-    token: int
-    ids: Sequence[UUID]
 
 
 def insert_records(
@@ -54,9 +39,9 @@ def insert_records(
     statement, moments, receiver = _insertion(
         using, tuple(named), tuple(times.items()), len(ids), str(values["receiver"]), where_none_is
     )
-    params = [_prepared(connection, name, value) for name, value in named.items()]
+    params = [of_record(connection, name, value) for name, value in named.items()]
     with connection.cursor() as cursor:
-        cursor.execute(statement, [*params, *moments, *_keys(connection, ids), *receiver])
+        cursor.execute(statement, [*params, *moments, *as_keys(connection, ids), *receiver])
         return int(cursor.rowcount)
 
 
@@ -81,9 +66,9 @@ def _insertion(
     end = connection.ops.on_conflict_suffix_sql([], on_conflict, [], [])
     # Names only from our own models; every value is a parameter.
     statement = (
-        f"{start} {_records(connection)} ({', '.join(map(quote, columns))}) "  # noqa: S608
-        f"SELECT {', '.join(row)} FROM {_events(connection)} "
-        f"WHERE {_among(connection, events)} AND {lists} ORDER BY {quote('id')} {end}"
+        f"{start} {table(connection, Delivery)} ({', '.join(map(quote, columns))}) "  # noqa: S608
+        f"SELECT {', '.join(row)} FROM {table(connection, EventRecord)} "
+        f"WHERE {among(connection, events)} AND {lists} ORDER BY {quote('id')} {end}"
     )
     return statement, [param for _, some in moments for param in some], named
 
@@ -97,7 +82,8 @@ def prepared(connection: BaseDatabaseWrapper, field: Field[Any, Any], value: obj
     return value if type(value) in _PLAIN else field.get_db_prep_save(value, connection)
 
 
-def _prepared(connection: BaseDatabaseWrapper, name: str, value: object) -> Any:
+def of_record(connection: BaseDatabaseWrapper, name: str, value: object) -> Any:
+    """The same of a delivery's record."""
     return prepared(connection, Delivery._meta.get_field(name), value)  # type: ignore[arg-type]
 
 
@@ -105,14 +91,14 @@ def known_records(using: str, ids: Sequence[UUID], receiver: str) -> list[tuple[
     """Key, event and attempt of the records that say sent, and not careful; locked, in the order of ids."""
     connection = connections[using]
     quote = connection.ops.quote_name
-    among, keys = _among(connection, len(ids), "event_id"), _keys(connection, ids)
+    among_them = among(connection, len(ids), "event_id")
     statement = (
-        f"SELECT {quote('id')}, {quote('event_id')}, {quote('attempt')} FROM {_records(connection)} "  # noqa: S608
-        f"WHERE {among} AND {quote('receiver')} = %s AND {quote('state')} = %s "
+        f"SELECT {quote('id')}, {quote('event_id')}, {quote('attempt')} FROM {table(connection, Delivery)} "  # noqa: S608
+        f"WHERE {among_them} AND {quote('receiver')} = %s AND {quote('state')} = %s "
         f"AND NOT {quote('careful')} ORDER BY {quote('event_id')}{for_update(connection)}"
     )
     with connection.cursor() as cursor:
-        cursor.execute(statement, [*keys, receiver, State.SENT.value])
+        cursor.execute(statement, [*as_keys(connection, ids), receiver, State.SENT.value])
         return [(pk, as_uuid(event_id), attempt) for pk, event_id, attempt in cursor.fetchall()]
 
 
@@ -143,7 +129,7 @@ def update_records(
     params: list[Any] = []
     for name, value in values.items():
         sets.append(f"{quote(name)} = %s")
-        params.append(_prepared(connection, name, value))
+        params.append(of_record(connection, name, value))
     for name, seconds in times.items():
         moment, some = after_sql(using, seconds)
         sets.append(f"{quote(name)} = {moment}")
@@ -151,57 +137,21 @@ def update_records(
     marks = ", ".join(["%s"] * len(keys))
     with connection.cursor() as cursor:
         cursor.execute(
-            f"UPDATE {_records(connection)} SET {', '.join(sets)} WHERE {quote('id')} IN ({marks})",  # noqa: S608
+            f"UPDATE {table(connection, Delivery)} SET {', '.join(sets)} WHERE {quote('id')} IN ({marks})",  # noqa: S608
             [*params, *keys],
         )
 
 
-def count_claimed(using: str, claim: Claim) -> tuple[int, int]:
-    """How many of its records say done; and how many of its events are in the outbox."""
-    connection = connections[using]
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {', '.join(_counts(using, len(claim.ids)))}", _counted(connection, claim))
-        claims, *events = cursor.fetchone()
-    return claims, events[0] if events else 0
+def table(connection: BaseDatabaseWrapper, model: type[Model]) -> str:
+    return connection.ops.quote_name(model._meta.db_table)
 
 
-def all_claimed(using: str, claim: Claim, records: int) -> Condition:
-    """That so many of its records say done, and all of its events are in the outbox."""
-    counts = zip(_counts(using, len(claim.ids)), (records, len(claim.ids)), strict=False)
-    sql = " AND ".join(f"{count} = {number}" for count, number in counts)
-    return Condition(sql, _counted(connections[using], claim))
-
-
-@lru_cache(maxsize=256)
-def _counts(using: str, events: int) -> Sequence[str]:
-    connection = connections[using]
-    quote = connection.ops.quote_name
-    where = f"{quote('message_id')} = %s AND {quote('claim')} = %s AND {quote('state')} = %s"
-    counts = [f"(SELECT COUNT(*) FROM {_records(connection)} WHERE {where})"]  # noqa: S608 - as above
-    if events:
-        counts.append(f"(SELECT COUNT(*) FROM {_events(connection)} WHERE {_among(connection, events)})")  # noqa: S608
-    return counts
-
-
-def _counted(connection: BaseDatabaseWrapper, claim: Claim) -> list[Any]:
-    id = _prepared(connection, "message_id", claim.message_id)
-    return [id, claim.token, State.DONE.value, *_keys(connection, claim.ids)]
-
-
-def _records(connection: BaseDatabaseWrapper) -> str:
-    return connection.ops.quote_name(Delivery._meta.db_table)
-
-
-def _events(connection: BaseDatabaseWrapper) -> str:
-    return connection.ops.quote_name(EventRecord._meta.db_table)
-
-
-def _among(connection: BaseDatabaseWrapper, events: int, column: str = "id") -> str:
+def among(connection: BaseDatabaseWrapper, events: int, column: str = "id") -> str:
     """That the column is the id of one of so many events."""
     return f"{connection.ops.quote_name(column)} IN ({', '.join(['%s'] * events)})"
 
 
-def _keys(connection: BaseDatabaseWrapper, ids: Sequence[UUID]) -> list[Any]:
+def as_keys(connection: BaseDatabaseWrapper, ids: Sequence[UUID]) -> list[Any]:
     pk = EventRecord._meta.pk
     return [pk.get_db_prep_value(id, connection) for id in ids]
 

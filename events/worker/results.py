@@ -19,7 +19,8 @@ from django_celery_results.backends import DatabaseBackend
 from django_celery_results.models import TaskResult
 
 from events.delivery.concluding import Conclusion
-from events.delivery.statements import Condition, prepared
+from events.delivery.kept import Condition
+from events.delivery.statements import prepared
 from events.delivery.tally import Tally
 from events.delivery.trouble import repeated
 

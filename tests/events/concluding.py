@@ -7,7 +7,7 @@ import json
 from django_celery_results.models import TaskResult
 
 from events.delivery.concluding import Conclusion
-from events.delivery.statements import Condition
+from events.delivery.kept import Condition
 from events.delivery.tally import Tally
 from events.worker.results import write
 

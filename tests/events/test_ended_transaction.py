@@ -9,7 +9,7 @@ import pytest
 from django.db import DataError, OperationalError, connection, connections, transaction
 
 from events import Backoff, Event
-from events.delivery import running
+from events.delivery import chunk
 from events.delivery.consuming import consume
 from events.fast_path import fast_path
 from events.models import Delivery, State
@@ -95,7 +95,7 @@ def test_commit_whose_answer_is_lost__is_not_undone_by_what_its_repetition_runs(
 ) -> None:
     offloaded(record_or_raise, happened, retry=Backoff(tries=1))
     # The first transaction has time for the first of them, its repetition runs the second.
-    monkeypatch.setattr(running, "CHUNK_SECONDS", 0)
+    monkeypatch.setattr(chunk, "CHUNK_SECONDS", 0)
     with fast_path.suspended(), transaction.atomic():
         for each in ("one", "two"):
             happened.send(None, text=each)

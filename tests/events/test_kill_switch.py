@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 from pytest_django import Settings
 
 from events import Backoff, Event, Skip, pauses
-from events.delivery import claim, kill_switch, running
+from events.delivery import chunk, claim, kill_switch
 from events.delivery.consuming import consume
 from events.delivery.kill_switch import park
 from events.delivery.tally import Tally
@@ -525,7 +525,7 @@ def test_all_is_well__no_statement_more(monkeypatch: pytest.MonkeyPatch) -> None
     mend()
     made: list[list[str]] = []
     # However slow this machine: see test_queries.
-    monkeypatch.setattr(running, "CHUNK_SECONDS", 3600.0)
+    monkeypatch.setattr(chunk, "CHUNK_SECONDS", 3600.0)
     monkeypatch.setattr(claim, "WORTH_WRITING", float("inf"))
     monkeypatch.setitem(pauses._known, "default", (float("inf"), pauses.Pauses()))
     for watched in (False, False, True):

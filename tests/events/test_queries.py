@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 from django.db import connection, transaction
 
-from events.delivery import claim, running
+from events.delivery import chunk, claim
 from events.delivery.consuming import consume
 from events.delivery.tally import Tally
 from events.fast_path import fast_path
@@ -36,7 +36,7 @@ BEGIN, END = (["SAVEPOINT"], ["RELEASE SAVEPOINT"]) if connection.vendor == "mys
 @pytest.fixture(autouse=True)
 def left_to_the_relay(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     # However slow this machine, a chunk is not cut short.
-    monkeypatch.setattr(running, "CHUNK_SECONDS", 3600.0)
+    monkeypatch.setattr(chunk, "CHUNK_SECONDS", 3600.0)
     # Nor is the time it took worth a word.
     monkeypatch.setattr(claim, "WORTH_WRITING", float("inf"))
     with fast_path.suspended():

@@ -13,10 +13,10 @@ from django_celery_results.backends import DatabaseBackend
 from django_celery_results.models import TaskResult
 
 from events import Event
-from events.delivery import claim, running
+from events.delivery import chunk, claim
 from events.delivery.concluding import Conclusion
 from events.delivery.consuming import consume
-from events.delivery.statements import Condition
+from events.delivery.kept import Condition
 from events.delivery.tally import Tally
 from events.fast_path import fast_path
 from events.message import Message
@@ -73,8 +73,7 @@ def ours(theirs: DatabaseBackend) -> Results:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """However slow this machine, the time a chunk took is not worth a word."""
-    for module in (claim, running):
-        monkeypatch.setattr(module, "WORTH_WRITING", float("inf"))
+    monkeypatch.setattr(claim, "WORTH_WRITING", float("inf"))
 
 
 @pytest.mark.parametrize(("result", "state", "traceback"), OUTCOMES)
@@ -206,7 +205,7 @@ def test_conclusion__in_a_spoiled_transaction__is_the_receivers_failure(offloade
 def test_conclusion__is_not_for_a_message_of_several_chunks(
     offloaded: Offloaded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running, "CHUNK_SECONDS", 0.0)
+    monkeypatch.setattr(chunk, "CHUNK_SECONDS", 0.0)
     offloaded(record, happened)
     message, result = of_receiver(3), conclusion()
     assert consume(message, result) == Tally(done=3)

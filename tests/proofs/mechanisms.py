@@ -119,7 +119,7 @@ NOT_LOST = (
 # Whether the claims are there at the end: a question of its own, or a condition of the result's INSERT.
 _NOBODY_ASKS = (
     Edit(
-        file="events/delivery/running.py",
+        file="events/delivery/chunk.py",
         old="if self.claimer.kept(_inserted(ours), took) != len(ours):",
         new="if False:",
     ),
@@ -144,9 +144,9 @@ EXACTLY_ONCE = (
     off(
         3,
         "what may have been committed is not taken back",
-        "events/delivery/running.py",
-        "if not commit.asked:",
-        "if True:",
+        "events/delivery/chunk.py",
+        "if self.begun and not self.commit.asked:",
+        "if self.begun:",
         "tests/events/test_ended_transaction.py",
     ),
     off(
@@ -190,7 +190,7 @@ ISOLATED = (
         guarantee=4,
         name="no receiver is trusted with its transaction",
         edits=(
-            Edit(file="events/delivery/running.py", old="        assert_sound(connection)\n", new=""),
+            Edit(file="events/delivery/chunk.py", old="        assert_sound(connection)\n", new=""),
             *_NOBODY_ASKS,
         ),
         test=(_MISBEHAVIOUR, "-k", "in_its_transaction"),
