@@ -14,12 +14,10 @@ Published are all that the broker itself counted: its LPUSH and RPUSH calls, who
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,10 +95,10 @@ def run(here: Place, options: argparse.Namespace) -> Found:
     began = time.monotonic()
     for worker in workers:
         worker.signal(signal.SIGCONT)
-    lost = freeze_and_kill(here, workers[-1], options, found)
+    lost = freeze_and_kill(workers[-1], options, found)
     wait_for(lambda: finished() >= options.deliveries, "every delivery", options.patience, every=0.5)
     found.drained_in = time.monotonic() - began
-    count_in_hand(left_unacknowledged(here) & lost, found)
+    count_in_hand(lost, found)
     found.published = pushes(here) - before
     found.batches = batches(by_receiver())
     return found
@@ -155,41 +153,45 @@ def empty_broker(here: Place) -> int:
     pipe = here.broker.client().pipeline(transaction=True)
     for queue in QUEUES:
         pipe.llen(queue)
-    pipe.hlen("unacked")
     pipe.flushall()
     return sum(int(count) for count in pipe.execute()[:-1])
 
 
-def freeze_and_kill(
-    here: Place, worker: Process, options: argparse.Namespace, found: Found
-) -> set[tuple[str, str]]:
-    """With a third of the backlog done. The deliveries in all messages that any worker had in hand at that moment."""
+def freeze_and_kill(worker: Process, options: argparse.Namespace, found: Found) -> set[tuple[str, str]]:
+    """With a third of the backlog done. The deliveries in all messages that it had in hand at that moment."""
     from django.db.models.functions import Now
 
     from events.models import Worker
 
     wait_for(lambda: finished() > options.deliveries / 3, "a third of them", options.patience, every=0.05)
     worker.signal(signal.SIGSTOP)
-    in_hand = left_unacknowledged(here)
+    lost = in_hand() - held_by_others(worker)
     time.sleep(options.frozen)
     worker.kill()
     # By the clock that all times of deliveries are of.
     found.killed_at = Worker.objects.values_list(Now(), flat=True)[0]
-    return in_hand
+    return lost
 
 
-def left_unacknowledged(here: Place) -> set[tuple[str, str]]:
-    """(receiver, event) of the messages that workers took and have not acknowledged."""
-    entries: dict[bytes, bytes] = here.broker.client().hgetall("unacked")  # type: ignore[assignment]
-    return {pair for entry in entries.values() for pair in _pairs(json.loads(entry)[0])}
+def in_hand() -> set[tuple[str, str]]:
+    """(receiver, event) of the messages that workers took and have not worked off: sent, and no longer in a queue."""
+    from events import transport
+    from events.models import Delivery, State
+
+    sent = Delivery.objects.filter(state__in=[State.SENT, State.RUNNING]).values_list("receiver", "event_id")
+    taken = {(receiver, str(event)) for receiver, event in sent}
+    for queue in QUEUES:
+        taken -= transport.look(queue).ids or set()
+    return taken
 
 
-def _pairs(message: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    from events.message import HEADER
+def held_by_others(worker: Process) -> set[tuple[str, str]]:
+    """As they said last, which is a second ago at most."""
+    from events.models import Worker
 
-    header = message["headers"].get(HEADER, {})
-    for event in header.get("ids", ()):
-        yield header["receiver"], event
+    number = worker.name.removeprefix("worker-")
+    others = Worker.objects.exclude(pk__startswith=f"w{number}@")
+    return {(receiver, event) for other in others for receiver, event in other.held}
 
 
 def count_in_hand(pairs: set[tuple[str, str]], found: Found) -> None:

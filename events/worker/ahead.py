@@ -18,6 +18,7 @@ from celery import bootsteps
 from celery.worker import state
 
 from events.conf import settings
+from events.worker.in_hand import InHand
 
 logger = logging.getLogger("events")
 
@@ -25,7 +26,7 @@ logger = logging.getLogger("events")
 class Ahead(bootsteps.StartStopStep):  # type: ignore[misc]  # celery ships no types
     """Of each connection: where the broker is Redis, and a pool of processes is handed messages by an event loop."""
 
-    requires = ("celery.worker.consumer.tasks:Tasks",)
+    requires = (InHand,)
 
     def start(self, parent: Any) -> None:
         channel = parent.task_consumer.channel
