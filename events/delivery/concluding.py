@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from django.db import Error, InternalError
+from django.db import Error
 
 from events.delivery.kept import Condition
 from events.delivery.tally import Tally
 
 logger = logging.getLogger("events")
+
+# PostgreSQL's, for a statement in a transaction in which another has failed.
+_SPOILED = "25P02"
 
 
 class NotConcluded(Exception):
@@ -34,9 +37,9 @@ class Conclusion:
         whole.add(counted)
         try:
             return self._write(whole, provided)
-        except InternalError:
-            # Broken before, by a receiver that swallowed an error: a failure of its own.
-            raise
         except Error as error:
+            if getattr(error.__cause__, "sqlstate", None) == _SPOILED:
+                # Before, by a receiver that swallowed an error: a failure of its own.
+                raise
             logger.warning("events.result error=%r remedy='stored by itself, after the work'", error)
             raise NotConcluded from error

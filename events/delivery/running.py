@@ -76,6 +76,8 @@ class Run:
         except NotBegun:
             raise
         except NotConcluded:
+            self.reset()
+            chunk.take_back()
             return self._inconclusive()._attempt(items)
         except Exception as error:
             self.reset()

@@ -19,6 +19,9 @@ def keep_in_memory(channel: redis.Channel, is_ours: Callable[[Any], bool]) -> No
     They go back to their queue as all others, where they are rejected and when the channel is closed.
     """
     qos = channel.qos
+    if not isinstance(qos, redis.QoS):
+        # Without kombu's emulation of acknowledgements all are.
+        return
     # It has nothing to put back at the end.
     qos._on_collect.cancel()
     channel._qos = InHand(channel, qos.prefetch_count, is_ours)
@@ -35,6 +38,8 @@ class InHand(redis.QoS):  # type: ignore[misc]  # kombu ships no types
 
     def append(self, message: Any, delivery_tag: str) -> None:
         if self._is_ours(message):
+            # Where it would go back to. One that doesn't say is no message: kombu's own asks at once, too.
+            _whence(message)
             self._ours.add(delivery_tag)
             virtual.QoS.append(self, message, delivery_tag)
         else:
@@ -50,22 +55,29 @@ class InHand(redis.QoS):  # type: ignore[misc]  # kombu ships no types
         if delivery_tag not in self._ours:
             super().reject(delivery_tag, requeue=requeue)
             return
-        if requeue:
-            self.restore_by_tag(delivery_tag, leftmost=True)
-        self._let_go(delivery_tag)
+        try:
+            if requeue:
+                self.restore_by_tag(delivery_tag, leftmost=True)
+        finally:
+            # Or it would keep its place for ever, where the broker is away: the relay sends it again.
+            self._let_go(delivery_tag)
 
     def restore_by_tag(self, tag: str, client: Any = None, leftmost: bool = False) -> None:
         if tag not in self._ours:
             super().restore_by_tag(tag, client, leftmost)
             return
         message = self._delivered[tag]
-        whence = message.delivery_info
         with self.channel.conn_or_acquire(client) as lent, lent.pipeline() as pipe:
-            self.channel._do_restore_message(
-                message._raw, whence["exchange"], whence["routing_key"], pipe, leftmost
-            )
+            # A copy of it may be there all the same, by a worker of a version before.
+            self._remove_from_indices(tag, pipe)
+            self.channel._do_restore_message(message._raw, *_whence(message), pipe, leftmost)
             pipe.execute()
 
     def _let_go(self, delivery_tag: str) -> None:
         self._ours.discard(delivery_tag)
         virtual.QoS.ack(self, delivery_tag)
+
+
+def _whence(message: Any) -> tuple[str, str]:
+    """Exchange and routing key. Raises `KeyError` where it doesn't say."""
+    return message.delivery_info["exchange"], message.delivery_info["routing_key"]

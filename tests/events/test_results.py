@@ -141,6 +141,20 @@ def swallow_an_error(sender: Any, text: str, **kwargs: Any) -> None:
         connection.connection.cursor().execute("SELECT no_such_column")
 
 
+def commit_at_first(sender: Any, text: str, **kwargs: Any) -> None:
+    runs.append(text)
+    if len(runs) == 1:
+        with connection.cursor() as cursor:
+            cursor.execute("COMMIT")
+    record(sender, text)
+
+
+def write_no_more(sender: Any, text: str, **kwargs: Any) -> None:
+    record(sender, text)
+    with connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION READ ONLY")
+
+
 runs: list[str] = []
 
 
@@ -200,6 +214,28 @@ def test_conclusion__in_a_spoiled_transaction__is_the_receivers_failure(offloade
     # And not run again, as where the result alone can't be stored.
     assert runs == ["0"]
     assert concluded() is None
+
+
+@pytest.mark.skipif(
+    connection.vendor != "postgresql", reason="elsewhere the driver begins no transaction by itself"
+)
+def test_conclusion__that_cannot_be_stored_after_a_commit_by_hand__costs_no_effect(
+    offloaded: Offloaded,
+) -> None:
+    runs.clear()
+    offloaded(commit_at_first, happened)
+    message, result = of_receiver(1), Conclusion(refuse_to_write)
+    assert consume(message, result) == Tally(done=1)
+    assert list(Effect.objects.values_list("key", flat=True)) == ["0"]
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="elsewhere there is no such word")
+def test_conclusion__in_a_transaction_that_writes_no_more__costs_no_delivery(offloaded: Offloaded) -> None:
+    offloaded(write_no_more, happened)
+    message, result = of_receiver(1), conclusion()
+    assert consume(message, result) == Tally(done=1)
+    assert not result.stands
+    assert Effect.objects.count() == 1
 
 
 def test_conclusion__is_not_for_a_message_of_several_chunks(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 import pytest
 
 from events import transport
-from events.message import Message
+from events.message import HEADER, Message
 from events.models import Delivery, State
 from events.worker.in_hand import _is_ours
 from project.celery import app
@@ -29,11 +31,16 @@ RECEIVER = "tests.shop.receivers.record_save"
 
 
 @pytest.fixture
-def channel(broker: Broker) -> Iterator[Any]:
+def options() -> dict[str, Any]:
+    return {}
+
+
+@pytest.fixture
+def channel(broker: Broker, options: dict[str, Any]) -> Iterator[Any]:
     """Of a worker that takes messages."""
     from events.transport.in_hand import keep_in_memory
 
-    with app.connection_for_read() as connection:
+    with app.connection_for_read(transport_options=options) as connection:
         keep_in_memory(connection.default_channel, _is_ours)
         yield connection.default_channel
 
@@ -91,6 +98,48 @@ def test_ours__rejected_for_good__is_gone(channel: Any) -> None:
     channel.basic_get("default").reject()
     channel.close()
     assert not transport.look("default").depth
+
+
+def test_ours__rejected_while_the_broker_hangs__keeps_no_place(channel: Any, broker: Broker) -> None:
+    if broker.pid is None:
+        pytest.skip("REDIS_URL names a server that is not ours to freeze")
+    put_ours()
+    channel.qos.prefetch_count = 1
+    message = channel.basic_get("default")
+    assert not channel.qos.can_consume()
+    os.kill(broker.pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(channel.connection_errors):
+            message.reject(requeue=True)
+    finally:
+        os.kill(broker.pid, signal.SIGCONT)
+    # Whether it is back in its queue nobody knows: the relay looks.
+    assert channel.qos.can_consume()
+
+
+def test_forged__that_does_not_say_where_it_comes_from__is_not_taken(channel: Any, broker: Broker) -> None:
+    forged = {
+        "body": "",
+        "headers": {"task": RECEIVER, HEADER: {}},
+        "properties": {"delivery_tag": "forged"},
+        "content-type": "application/json",
+        "content-encoding": "utf-8",
+    }
+    put_ours()
+    channel.basic_get("default")
+    broker.client().lpush("default", json.dumps(forged))
+    with pytest.raises(KeyError):
+        channel.basic_get("default")
+    # And is in the way of no other that goes back.
+    channel.close()
+    assert transport.look("default").ids == {(RECEIVER, "1")}
+
+
+@pytest.mark.parametrize("options", [{"ack_emulation": False}])
+def test_project_that_has_no_copies__has_none(channel: Any, broker: Broker) -> None:
+    app.send_task("anothers", queue="default")
+    assert channel.basic_get("default").headers["task"] == "anothers"
+    assert not copies(broker)
 
 
 def test_worker__has_its_own_in_memory_alone(start_worker: Start, broker: Broker, tmp_path: Path) -> None:
