@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -45,7 +44,6 @@ def all_kept(using: str, claim: Claim, records: int) -> Condition:
     return Condition(sql, _counted(connections[using], claim))
 
 
-@lru_cache(maxsize=256)
 def _counts(using: str, events: int) -> Sequence[str]:
     connection = connections[using]
     quote = connection.ops.quote_name

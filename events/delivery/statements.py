@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType, NoneType
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connections
@@ -36,13 +36,23 @@ def insert_records(
     """
     connection = connections[using]
     named = {**_BLANK, **values}
-    statement, moments, receiver = _insertion(
-        using, tuple(named), tuple(times.items()), len(ids), str(values["receiver"]), where_none_is
-    )
+    said = _insertion(using, tuple(named), tuple(times.items()), str(values["receiver"]), where_none_is)
     params = [of_record(connection, name, value) for name, value in named.items()]
     with connection.cursor() as cursor:
-        cursor.execute(statement, [*params, *moments, *as_keys(connection, ids), *receiver])
+        cursor.execute(
+            f"{said.start} WHERE {among(connection, len(ids))} AND {said.end}",
+            [*params, *said.times, *as_keys(connection, ids), *said.receiver],
+        )
         return int(cursor.rowcount)
+
+
+class _Insertion(NamedTuple):
+    """What statements share that differ in their events alone: what is before and after those, and its parameters."""
+
+    start: str
+    end: str
+    times: Sequence[Any]
+    receiver: Sequence[Any]
 
 
 @lru_cache(maxsize=1024)
@@ -50,11 +60,9 @@ def _insertion(
     using: str,
     names: Sequence[str],
     times: Sequence[tuple[str, float]],
-    events: int,
     receiver: str,
     where_none_is: bool,
-) -> tuple[str, Sequence[Any], Sequence[Any]]:
-    """The statement, and the parameters of its times and of the receiver: between them are the keys of its events."""
+) -> _Insertion:
     connection = connections[using]
     quote = connection.ops.quote_name
     moments = [after_sql(using, seconds) for _, seconds in times]
@@ -65,12 +73,13 @@ def _insertion(
     start = connection.ops.insert_statement(on_conflict=on_conflict)
     end = connection.ops.on_conflict_suffix_sql([], on_conflict, [], [])
     # Names only from our own models; every value is a parameter.
-    statement = (
-        f"{start} {table(connection, Delivery)} ({', '.join(map(quote, columns))}) "  # noqa: S608
-        f"SELECT {', '.join(row)} FROM {table(connection, EventRecord)} "
-        f"WHERE {among(connection, events)} AND {lists} ORDER BY {quote('id')} {end}"
+    return _Insertion(
+        start=f"{start} {table(connection, Delivery)} ({', '.join(map(quote, columns))}) "  # noqa: S608
+        f"SELECT {', '.join(row)} FROM {table(connection, EventRecord)}",
+        end=f"{lists} ORDER BY {quote('id')} {end}",
+        times=[param for _, some in moments for param in some],
+        receiver=named,
     )
-    return statement, [param for _, some in moments for param in some], named
 
 
 # Every driver takes them as they are.
