@@ -220,7 +220,9 @@ def test_added_receiver__its_events_wait_for_a_new_worker(web: Web, deploy: Depl
     deploy(OLD)
     web(NEW, "save")
     wait_for(waits("label_parcel"), "a delivery put back")
-    assert Refusal.objects.filter(receiver=f"{HERE}.label_parcel").count() == 1
+    # It is recorded next.
+    refusals = Refusal.objects.filter(receiver=f"{HERE}.label_parcel")
+    wait_for(lambda: refusals.count() == 1, "its refusal")
     # Nobody sends it meanwhile.
     attempt = Delivery.objects.get(receiver=f"{HERE}.label_parcel").attempt
     wait_for(lambda: len(effects("record_parcel")) == 1, "what both versions know")
@@ -279,7 +281,8 @@ def test_event_of_the_new_version__waits_for_a_new_worker(web: Web, deploy: Depl
     old = deploy(OLD)
     web(NEW, "store", 3)
     wait_for(waits("record_stored", 3), "deliveries put back", log=old.log)
-    assert Refusal.objects.filter(receiver=f"{HERE}.record_stored", reason__contains="version 2").exists()
+    refusals = Refusal.objects.filter(receiver=f"{HERE}.record_stored", reason__contains="version 2")
+    wait_for(refusals.exists, "its refusal")
     web(OLD, "store", 2)
     wait_for(lambda: len(effects("record_stored")) == 2, "those of the old version")
     old.stop()
