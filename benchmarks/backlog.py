@@ -91,11 +91,12 @@ def run(here: Place, options: argparse.Namespace) -> Found:
     found.filled_in = time.monotonic() - began
     while time.monotonic() - began < options.minutes * 60:
         time.sleep(0.1)
+    emptied = waiting()
     found.flushed = empty_broker(here)
     began = time.monotonic()
     for worker in workers:
         worker.signal(signal.SIGCONT)
-    lost = freeze_and_kill(workers[-1], options, found)
+    lost = freeze_and_kill(workers[-1], options, found) - emptied
     wait_for(lambda: finished() >= options.deliveries, "every delivery", options.patience, every=0.5)
     found.drained_in = time.monotonic() - began
     count_in_hand(lost, found)
@@ -175,14 +176,17 @@ def freeze_and_kill(worker: Process, options: argparse.Namespace, found: Found) 
 
 def in_hand() -> set[tuple[str, str]]:
     """(receiver, event) of the messages that workers took and have not worked off: sent, and no longer in a queue."""
-    from events import transport
     from events.models import Delivery, State
 
     sent = Delivery.objects.filter(state__in=[State.SENT, State.RUNNING]).values_list("receiver", "event_id")
-    taken = {(receiver, str(event)) for receiver, event in sent}
-    for queue in QUEUES:
-        taken -= transport.look(queue).ids or set()
-    return taken
+    return {(receiver, str(event)) for receiver, event in sent} - waiting()
+
+
+def waiting() -> set[tuple[str, str]]:
+    """(receiver, event) of the messages in the queues."""
+    from events import transport
+
+    return {pair for queue in QUEUES for pair in transport.look(queue).ids or ()}
 
 
 def held_by_others(worker: Process) -> set[tuple[str, str]]:
