@@ -98,10 +98,12 @@ def _of_queue(broker: Broker, queue: str, what: str, **options: Any) -> Any:
 
 
 def in_hand(broker: Broker) -> int:
-    """Messages taken, and not acknowledged."""
+    """Messages taken, and not acknowledged; of the bus's own, where that is Redis, deliveries, as their workers say."""
     if not isinstance(broker, RabbitMQ):
-        number: int = broker.client().hlen("unacked")
-        return number
+        from events.models import Worker
+
+        copies: int = broker.client().hlen("unacked")
+        return copies + sum(len(worker.held) for worker in Worker.objects.all())
     queues = json.loads(broker.control("list_queues", "messages_unacknowledged", "--formatter", "json"))
     return sum(queue["messages_unacknowledged"] for queue in queues)
 

@@ -1,6 +1,5 @@
 """The only part of the bus that talks to the broker."""
 
-from events.transport.breaking_off import see_acknowledged
 from events.transport.connecting import gives_back_at_once, reset
 from events.transport.courier import Courier
 from events.transport.looking import Look, depth, look
@@ -16,5 +15,4 @@ __all__ = [
     "probe",
     "publish",
     "reset",
-    "see_acknowledged",
 ]

@@ -12,7 +12,6 @@ from celery.exceptions import InvalidTaskError
 from celery.worker import state
 from celery.worker.request import Request
 
-from events import transport
 from events.delivery.receiving import received
 from events.delivery.refusing import logger
 from events.exceptions import Refused
@@ -69,12 +68,9 @@ class ReceiverRequest(Request):  # type: ignore[misc]  # celery ships no types
 
     def acknowledge(self) -> None:
         ahead.note_end(self)
-        if not ahead.put_off(self._acknowledge):
-            self._acknowledge()
-
-    def _acknowledge(self) -> None:
-        super().acknowledge()
-        transport.see_acknowledged(self._message)
+        acknowledge = super().acknowledge
+        if not ahead.put_off(acknowledge):
+            acknowledge()
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
         if not soft:
