@@ -64,8 +64,8 @@ class Chunk:
 
     def work_off(self) -> list[Item]:
         """Those that it had no time for are returned. Raises what the receivers and the database raise."""
-        run, commit = self.run, self.commit
         self.begun = True
+        run, commit = self.run, self.commit
         left: list[Item] = []
         ours: list[Item] = []
         try:
@@ -121,16 +121,16 @@ class Chunk:
         present = [(i, c) for i, c in zip(ours, cases, strict=True) if isinstance(c, Occurrence)]
         gone = [(i, c) for i, c in zip(ours, cases, strict=True) if isinstance(c, Gone)]
         done, skipped = self._invoked(present, started)
-        ended = done + len(skipped) + len(gone)
+        ended = max(done + len(skipped) + len(gone), 1)
         self.counted.done += done
-        self.counted.skipped += ended - done
+        self.counted.skipped += len(skipped) + len(gone)
         left = [item for item, _ in present[done + len(skipped) :]]
-        took = (time.monotonic() - started) / max(ended, 1)
+        took = (time.monotonic() - started) / ended
         concluded = done == len(ours) and self._concluded_if_kept(ours, took)
         if not concluded:
             self._assert_kept(ours, took)
         self._skip(skipped + self._skipped_gone(gone))
-        pace.learn(self.receiver.name, time.monotonic() - started, max(ended, 1))
+        pace.learn(self.receiver.name, time.monotonic() - started, ended)
         crashpoint("deliver.ran")
         self.claimer.release(left)
         if not (left or concluded):
