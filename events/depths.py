@@ -69,6 +69,11 @@ class Depths:
         known = self._known.get(queue, _UNKNOWN)
         self._known[queue] = _Depth(known.messages + messages, known.measured, time.monotonic())
 
+    def answered(self, queue: str, messages: int) -> None:
+        """By the broker, to what was sent just now: how many there are."""
+        now = time.monotonic()
+        self._known[queue] = _Depth(messages, now, now)
+
     def is_doubtful(self, queue: str) -> bool:
         """Whether it may be long, for all that is known: what was sent is counted, not what was taken."""
         known = self._known.get(queue, _UNKNOWN)

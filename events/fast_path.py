@@ -10,7 +10,7 @@ import atexit
 import logging
 import os
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -116,15 +116,20 @@ class FastPath:
         messages = _pack(load for load in loads if load.queue not in busy)
         if messages:
             # Of commits that meet, no worker waits for the first.
-            transport.publish(messages, timeout=_ANSWER, first_alone=len(loads) == 1)
+            self._sent(messages, transport.publish(messages, timeout=_ANSWER, first_alone=len(loads) == 1))
             self.breaker.worked()
-        for message in messages:
-            self.depths.sent(message.queue, 1)
         asked = {queue for queue, some in by_queue.items() if not any(load.parcel for load in some)}
         for queue in by_queue.keys() - busy:
             if queue in asked or self.depths.is_doubtful(queue):
                 self.depths.measure(queue)
         return [load for load in loads if load.queue in busy]
+
+    def _sent(self, messages: Sequence[Message], depths: Mapping[str, int]) -> None:
+        for queue, sent in Counter(message.queue for message in messages).items():
+            if queue in depths:
+                self.depths.answered(queue, depths[queue])
+            else:
+                self.depths.sent(queue, sent)
 
     def _may_wait(self, queue: str, loads: Sequence[Load[Parcel]]) -> bool:
         """Where workers have enough to do, commits share messages; not for long, as others may be free by now."""

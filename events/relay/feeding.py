@@ -33,7 +33,7 @@ _MANY = 1_000
 _AT_ONCE = 100
 
 
-Publish = Callable[[Sequence[Message]], None]
+Publish = Callable[[Sequence[Message]], object]
 
 
 def feed(

@@ -79,6 +79,18 @@ def test_long_queue__is_seen_to_become_short_though_others_are_published_into_me
     assert fast_path.depths.of("default") == 0
 
 
+@brokers.about_redis
+def test_broker__is_not_asked_for_what_it_has_said(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    measure = fast_path.depths.measure
+    monkeypatch.setattr(fast_path.depths, "measure", lambda queue: asked.append(queue) or measure(queue))
+    for commits in range(1, 8):
+        assert published() == BY_ITSELF
+        assert fast_path.finish()
+        assert [fast_path.depths.of(queue) for queue in ("default", "audit")] == [commits, commits]
+    assert asked == []
+
+
 def test_pause_of_all_receivers__is_seen_to_end_though_nothing_is_published() -> None:
     for name in BY_ITSELF:
         PausedReceiver.objects.create(name=name)
