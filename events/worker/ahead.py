@@ -81,9 +81,6 @@ class LookAhead:
             # The broker has been asked. kombu would leave its answer, off the queue already, in the socket: in
             # nobody's hand until a run ends.
             return True
-        if _is_handing_over():
-            # It comes first: a process is idle.
-            return self._can_consume()
         if not self.runs_are_short:
             # Of a task that is acknowledged before it runs kombu knows nothing: what came behind it would go back,
             # and be taken again, until it ends.
