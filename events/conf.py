@@ -38,6 +38,9 @@ class Settings:
     RELAY: bool = True
     # Aliases with an outbox; None is every alias the routers let the bus migrate.
     DATABASES: tuple[str, ...] | None = None
+    # Whether PostgreSQL keeps the plans of the bus's own statements. Not behind a PgBouncer that lends connections for
+    # a transaction.
+    PREPARED_STATEMENTS: bool = False
     # Seconds a receiver may take over one event, unless offload(time_limit=…) says otherwise.
     TIME_LIMIT: float = 300.0
     # Seconds. While runs take less, a worker takes one message more for each process than it runs, and one that has

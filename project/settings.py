@@ -194,6 +194,8 @@ EVENTS: dict[str, Any] = {
     "SOURCE": "/library",
     "QUEUES": ["default", "emails", "audit", "recommendations", "files", "alerts"],
     "METRICS_TOKEN": env.str("METRICS_TOKEN", default=""),
+    # Behind such a PgBouncer nobody knows what its servers have prepared.
+    "PREPARED_STATEMENTS": not DATABASES["default"].get("DISABLE_SERVER_SIDE_CURSORS"),
 }
 
 CELERY_BROKER_URL: str = (

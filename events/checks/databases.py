@@ -8,6 +8,7 @@ from typing import Any
 from django.core import checks
 from django.db import connections
 
+from events.conf import settings
 from events.databases import clock_is_off, outbox_aliases, without_outbox
 
 
@@ -51,6 +52,14 @@ def _doubtful(alias: str) -> Iterator[checks.CheckMessage]:
             hint=f"Set DATABASES[{alias!r}]['OPTIONS']['transaction_mode'] = 'IMMEDIATE'.",
             id="offload.W005",
         )
+    if connection.vendor == "postgresql" and _prepares_in_vain(given):
+        yield checks.Warning(
+            f"DATABASES[{alias!r}] has DISABLE_SERVER_SIDE_CURSORS, as behind a PgBouncer that lends connections for a "
+            f"transaction: what is prepared on one is asked of another.",
+            hint="Set EVENTS['PREPARED_STATEMENTS'] = False, or silence this where PgBouncer has "
+            "max_prepared_statements.",
+            id="offload.W011",
+        )
     if connection.vendor == "mysql" and _isolation(given) != "read committed":
         yield checks.Warning(
             f"DATABASES[{alias!r}] has an isolation_level other than 'read committed': MySQL then locks the gaps "
@@ -70,6 +79,10 @@ def _wrong_clock(alias: str) -> Iterator[checks.CheckMessage]:
             hint=f"Set DATABASES[{alias!r}]['OPTIONS']['init_command'] = \"SET time_zone = '+00:00'\".",
             id="offload.W009",
         )
+
+
+def _prepares_in_vain(given: dict[str, Any]) -> bool:
+    return bool(settings.PREPARED_STATEMENTS and given.get("DISABLE_SERVER_SIDE_CURSORS"))
 
 
 def _isolation(given: dict[str, Any]) -> str:

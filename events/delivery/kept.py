@@ -10,6 +10,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from events.delivery.statements import among, as_keys, of_record, table
+from events.drivers import lean_cursor
 from events.models import Delivery, EventRecord, State
 
 
@@ -31,7 +32,7 @@ class Claim(NamedTuple):
 def count(using: str, claim: Claim) -> tuple[int, int]:
     """How many of its records say done; and how many of its events are in the outbox."""
     connection = connections[using]
-    with connection.cursor() as cursor:
+    with lean_cursor(connection) as cursor:
         cursor.execute(f"SELECT {', '.join(_counts(using, len(claim.ids)))}", _counted(connection, claim))
         claims, *events = cursor.fetchone()
     return claims, events[0] if events else 0
@@ -57,4 +58,5 @@ def _counts(using: str, events: int) -> Sequence[str]:
 
 def _counted(connection: BaseDatabaseWrapper, claim: Claim) -> list[Any]:
     id = of_record(connection, "message_id", claim.message_id)
-    return [id, claim.token, State.DONE.value, *as_keys(connection, claim.ids)]
+    events = as_keys(connection, claim.ids) if claim.ids else []
+    return [id, claim.token, State.DONE.value, *events]

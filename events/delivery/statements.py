@@ -14,6 +14,7 @@ from django.db.models import Field, Model
 from django.db.models.constants import OnConflict
 
 from events.clock import after_sql
+from events.drivers import lean_cursor, takes_arrays
 from events.models import Delivery, EventRecord, State
 
 # What every record begins with; a column that nobody names is NULL.
@@ -38,7 +39,7 @@ def insert_records(
     named = {**_BLANK, **values}
     said = _insertion(using, tuple(named), tuple(times.items()), str(values["receiver"]), where_none_is)
     params = [of_record(connection, name, value) for name, value in named.items()]
-    with connection.cursor() as cursor:
+    with lean_cursor(connection) as cursor:
         cursor.execute(
             f"{said.start} WHERE {among(connection, len(ids))} AND {said.end}",
             [*params, *said.times, *as_keys(connection, ids), *said.receiver],
@@ -106,7 +107,7 @@ def known_records(using: str, ids: Sequence[UUID], receiver: str) -> list[tuple[
         f"WHERE {among_them} AND {quote('receiver')} = %s AND {quote('state')} = %s "
         f"AND NOT {quote('careful')} ORDER BY {quote('event_id')}{for_update(connection)}"
     )
-    with connection.cursor() as cursor:
+    with lean_cursor(connection) as cursor:
         cursor.execute(statement, [*as_keys(connection, ids), receiver, State.SENT.value])
         return [(pk, as_uuid(event_id), attempt) for pk, event_id, attempt in cursor.fetchall()]
 
@@ -143,11 +144,10 @@ def update_records(
         moment, some = after_sql(using, seconds)
         sets.append(f"{quote(name)} = {moment}")
         params += some
-    marks = ", ".join(["%s"] * len(keys))
-    with connection.cursor() as cursor:
+    with lean_cursor(connection) as cursor:
         cursor.execute(
-            f"UPDATE {table(connection, Delivery)} SET {', '.join(sets)} WHERE {quote('id')} IN ({marks})",  # noqa: S608
-            [*params, *keys],
+            f"UPDATE {table(connection, Delivery)} SET {', '.join(sets)} WHERE {among(connection, len(keys))}",  # noqa: S608
+            [*params, *as_parameters(connection, keys)],
         )
 
 
@@ -155,14 +155,23 @@ def table(connection: BaseDatabaseWrapper, model: type[Model]) -> str:
     return connection.ops.quote_name(model._meta.db_table)
 
 
-def among(connection: BaseDatabaseWrapper, events: int, column: str = "id") -> str:
-    """That the column is the id of one of so many events."""
-    return f"{connection.ops.quote_name(column)} IN ({', '.join(['%s'] * events)})"
+def among(connection: BaseDatabaseWrapper, keys: int, column: str = "id") -> str:
+    """That the column is one of so many keys, which are parameters `as_parameters` gives."""
+    name = connection.ops.quote_name(column)
+    if takes_arrays(connection):
+        # However many: the server keeps one plan for all.
+        return f"{name} = ANY(%s)"
+    return f"{name} IN ({', '.join(['%s'] * keys)})"
+
+
+def as_parameters(connection: BaseDatabaseWrapper, keys: Sequence[Any]) -> list[Any]:
+    return [list(keys)] if takes_arrays(connection) else list(keys)
 
 
 def as_keys(connection: BaseDatabaseWrapper, ids: Sequence[UUID]) -> list[Any]:
+    """Of events, as `among` takes them."""
     pk = EventRecord._meta.pk
-    return [pk.get_db_prep_value(id, connection) for id in ids]
+    return as_parameters(connection, [pk.get_db_prep_value(id, connection) for id in ids])
 
 
 @lru_cache(maxsize=1024)

@@ -16,6 +16,8 @@ T = TypeVar("T")
 
 # Classes of SQLSTATE: connection lost, rolled back for another's sake, server shutting down.
 _PASSING = ("08", "40", "57P")
+# No such prepared statement: somebody had the server forget them. The driver does with the ROLLBACK.
+_FORGOTTEN = "26000"
 _SQLITE = ("database is locked", "database table is locked")
 _MYSQL = {
     1205, 1213,  # lock wait timeout, deadlock
@@ -35,12 +37,18 @@ def is_passing(error: BaseException, connection: BaseDatabaseWrapper) -> bool:
     if connection.closed_in_transaction:
         # Django sets it for close() alone: that was the receiver.
         return False
+    if getattr(error.__cause__, "sqlstate", None) == _FORGOTTEN:
+        return True
     if not isinstance(error, (OperationalError, InterfaceError)):
         return False
     if connection.vendor == "sqlite":
         return any(text in str(error) for text in _SQLITE)
     if connection.vendor == "mysql":
         return bool(error.args) and error.args[0] in _MYSQL
+    return _passes_on_postgresql(error, connection)
+
+
+def _passes_on_postgresql(error: BaseException, connection: BaseDatabaseWrapper) -> bool:
     state = getattr(error.__cause__, "sqlstate", None)
     # psycopg gives no state when the server closed the socket under it.
     if state:

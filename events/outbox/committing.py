@@ -14,7 +14,7 @@ import django
 from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from events.outbox.drivers import is_psycopg_3
+from events.drivers import is_psycopg_3
 
 
 def can_commit(connection: BaseDatabaseWrapper) -> bool:

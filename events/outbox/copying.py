@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from events.clock import LOOK_AFTER, asked
+from events.drivers import is_psycopg_3
 from events.models import EventRecord
 from events.outbox.columns import NAMES, rows_of
-from events.outbox.drivers import is_psycopg_3
 from events.outbox.emission import Emission
 from events.outbox.large import tell_large
 

@@ -18,6 +18,7 @@ from events.crashpoints import crashpoint
 from events.delivery.by_index import TURN, by_index
 from events.delivery.statements import as_uuid, for_update, update_records
 from events.delivery.waiting import writing
+from events.drivers import lean_cursor
 from events.message import Message, inlined, room_inline
 from events.models import IS_WAITING, Delivery, EventRecord, Size, State
 from events.registry import registry
@@ -142,7 +143,7 @@ def _taken(using: str, queue: str, receiver: str) -> list[_Taken]:
         f"AND {quote('next_at')} <= {now} ORDER BY {quote('next_at')}, {quote('id')} LIMIT {batch}"
         f"{for_update(connection, skip_locked=True)}"
     )
-    with by_index(using, TURN), connection.cursor() as cursor:
+    with by_index(using, TURN), lean_cursor(connection) as cursor:
         cursor.execute(statement, [queue, receiver, *some])
         return [
             _Taken(pk, as_uuid(event_id), attempt, bool(careful))

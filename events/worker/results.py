@@ -23,6 +23,7 @@ from events.delivery.kept import Condition
 from events.delivery.statements import prepared
 from events.delivery.tally import Tally
 from events.delivery.trouble import repeated
+from events.drivers import lean_cursor
 
 _WRITTEN = (
     *("status", "result", "traceback", "meta", "content_encoding", "content_type"),
@@ -72,7 +73,7 @@ def write(row: TaskResult, using: str, provided: Condition | None = None) -> boo
         values += provided.params
     else:
         rows = f"VALUES ({marks})"
-    with connection.cursor() as cursor:
+    with lean_cursor(connection) as cursor:
         cursor.execute(f"{statement} {rows} {end}", values)
         return provided is None or bool(cursor.rowcount)
 

@@ -303,6 +303,25 @@ def test_w010__database_without_an_outbox(monkeypatch: pytest.MonkeyPatch) -> No
     assert levels() == [checks.WARNING]
 
 
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="nothing else prepares")
+def test_w011__statements_prepared_behind_a_pooler(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    monkeypatch.setitem(connection.settings_dict, "DISABLE_SERVER_SIDE_CURSORS", True)
+    settings.EVENTS = settings.EVENTS | {"PREPARED_STATEMENTS": False}
+    assert messages() == []
+    settings.EVENTS = settings.EVENTS | {"PREPARED_STATEMENTS": True}
+    assert messages() == [
+        (
+            "offload.W011",
+            "DATABASES['default'] has DISABLE_SERVER_SIDE_CURSORS, as behind a PgBouncer that lends connections for a "
+            "transaction: what is prepared on one is asked of another.",
+            "Set EVENTS['PREPARED_STATEMENTS'] = False, or silence this where PgBouncer has max_prepared_statements.",
+        )
+    ]
+    assert levels() == [checks.WARNING]
+
+
 @pytest.mark.skipif(connection.vendor != "mysql", reason="elsewhere every isolation level will do")
 @pytest.mark.parametrize("level", ["repeatable read", "READ UNCOMMITTED", None])
 def test_w008__mysql_without_read_committed(monkeypatch: pytest.MonkeyPatch, level: str | None) -> None:
