@@ -44,9 +44,7 @@ class Breaker:
         """Open it for this error, and probe until it can be closed: for a thread that nobody waits for."""
         self._open = True
         self.since = timezone.now()
-        # kombu's own error about a pipeline says nothing of what the broker said.
-        reason = error.__cause__ or error
-        logger.warning("events.breaker state=open error=%r remedy='the relay publishes what waits'", reason)
+        logger.warning("events.breaker state=open error=%r remedy='the relay publishes what waits'", error)
         while self._open:
             time.sleep(self.wait)
             try:

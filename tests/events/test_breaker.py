@@ -41,9 +41,7 @@ def test_open__one_line_says_so_and_one_its_end(broker: Broker, caplog: pytest.L
 
 
 def test_open__says_what_the_broker_said(broker: Broker, caplog: pytest.LogCaptureFixture) -> None:
-    failed = RuntimeError("batch failed")
-    failed.__cause__ = ConnectionError("out of memory")
-    broker.breaker.outlast(failed)
+    broker.breaker.outlast(ConnectionError("out of memory"))
     assert "error=ConnectionError('out of memory')" in caplog.text
 
 
