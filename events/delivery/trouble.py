@@ -10,6 +10,8 @@ from typing import TypeVar
 from django.db import InterfaceError, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from events.delivery.waiting import waits_briefly
+
 _REPEATS = 8
 
 T = TypeVar("T")
@@ -62,14 +64,16 @@ class NotBegun(Exception):
 
 def repeated(using: str, action: Callable[[], T]) -> T:
     """The action's result; errors that pass by themselves (deadlock, lost connection) repeat it, and use no try."""
-    for repeat in range(_REPEATS):
+    # Of a thread that a fork waits for, whoever calls it repeats.
+    repeats = 1 if waits_briefly() else _REPEATS
+    for repeat in range(repeats):
         try:
             return action()
         except Exception as error:
             connection = connections[using]
             cause = error.__cause__ if isinstance(error, NotBegun) and error.__cause__ else error
             passes = isinstance(cause, Overtaken) or is_passing(cause, connection)
-            if repeat == _REPEATS - 1 or connection.in_atomic_block or not passes:
+            if repeat == repeats - 1 or connection.in_atomic_block or not passes:
                 raise
             connection.close_if_unusable_or_obsolete()
             # Two that met in a deadlock must not meet again.

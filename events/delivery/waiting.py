@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -10,6 +11,7 @@ from typing import Any
 
 from django.db import Error, OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
 from django.db.models import QuerySet
 
 # Milliseconds a thread beside the pool waits for a lock.
@@ -63,16 +65,38 @@ def _begin_soon(connection: BaseDatabaseWrapper, ending: ExitStack) -> None:
         connection.connection.execute(f"PRAGMA busy_timeout = {patience}")
 
 
-def wait_briefly(using: str) -> None:
-    """Of this thread's connection to SQLite; elsewhere `limited_waiting` is for each transaction.
+# Whether the thread is one that a fork waits for.
+_of_thread = threading.local()
 
-    For a thread that a fork waits for. The lock may be a hanging receiver's, whose time limit the forking process
-    enforces: all three would wait until the thread gives up.
+
+def begin_to_wait_briefly() -> None:
+    """For good, of a thread that a fork waits for.
+
+    The lock it waits for may be a hanging receiver's, whose time limit the forking process enforces: all three would
+    wait until the thread gives up. So its connections to SQLite wait briefly, those it opens later too, and nothing is
+    repeated at once; elsewhere `limited_waiting` is for each transaction.
     """
+    _of_thread.waits_briefly = True
+
+
+def waits_briefly() -> bool:
+    return getattr(_of_thread, "waits_briefly", False)
+
+
+def wait_briefly(using: str) -> None:
+    """Of this thread's connection to SQLite as it is now, whatever has been set since it was opened."""
     connection = connections[using]
     if connection.vendor == "sqlite":
         connection.ensure_connection()
         connection.connection.execute(f"PRAGMA busy_timeout = {_SQLITE_PATIENCE}")
+
+
+def _of_new_connections(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
+    if waits_briefly():
+        wait_briefly(connection.alias)
+
+
+connection_created.connect(_of_new_connections, dispatch_uid="events.waiting")
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from django.db import Error, connections
 
 from events.conf import settings
 from events.databases import outbox_aliases
-from events.delivery.waiting import wait_briefly
+from events.delivery.waiting import begin_to_wait_briefly, wait_briefly
 from events.forking import not_forking_relay
 from events.relay import behind, jobs, lease, metering
 from events.relay.metering import Reader
@@ -54,6 +54,7 @@ class Relay:
         self._jobs_at: dict[str, float] = {}
 
     def run(self) -> None:
+        begin_to_wait_briefly()
         logger.info("events.relay state=started aliases=%s", ",".join(outbox_aliases()))
         try:
             while not self._stopping.is_set():

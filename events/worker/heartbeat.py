@@ -17,7 +17,7 @@ from django.db.models.functions import Now
 
 from events.databases import outbox_aliases
 from events.delivery.failing import recover
-from events.delivery.waiting import wait_briefly
+from events.delivery.waiting import begin_to_wait_briefly, wait_briefly
 from events.forking import not_forking_heartbeat
 from events.identity import who
 from events.message import HEADER, named
@@ -42,6 +42,7 @@ class Heartbeat(threading.Thread):
         self._written: dict[str, tuple[float, list[list[str]]]] = {}
 
     def run(self) -> None:
+        begin_to_wait_briefly()
         pause = 0.0
         while not self._stopping.wait(pause):
             with not_forking_heartbeat:

@@ -13,11 +13,14 @@ from celery.worker import state as celery_state
 from django.db import connection, connections
 from pytest_django import Settings
 
+from events.delivery.trouble import repeated
 from events.forking import not_forking_relay
 from events.identity import who
 from events.message import named
 from events.models import Worker
 from events.worker.heartbeat import TICK, Heartbeat
+from events.worker.request import unstored
+from tests.events.test_locks import elsewhere
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -54,6 +57,25 @@ def test_heartbeat__beats_while_the_relay_waits_for_its_broker() -> None:
     finally:
         end.set()
         relay.join()
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="elsewhere it locks rows, and each wait is limited")
+def test_heartbeat__does_not_wait_long_for_who_holds_the_lock() -> None:
+    """A fork waits for it, and who holds the lock may be a receiver that only the forking process ends."""
+    stored = []
+
+    class Lost:
+        def store_result(self, error: Exception) -> None:
+            stored.append(error)
+            repeated("default", lambda: Worker.objects.create(pk="result"))
+
+    unstored.put((Lost(), RuntimeError()))  # type: ignore[arg-type]
+    try:
+        with elsewhere(lambda: Worker.objects.create(pk="hangs")):
+            assert beating(lambda: len(stored) > 1)
+    finally:
+        while not unstored.empty():
+            unstored.get()
 
 
 class Request(SimpleNamespace):
