@@ -11,7 +11,7 @@ from project import settings as project
 globals().update({name: value for name, value in vars(project).items() if name.startswith("CELERY_")})
 
 INSTALLED_APPS = ["events.apps.EventsConfig", *base.INSTALLED_APPS]
-EVENTS = {"SOURCE": "/benchmark"}
+EVENTS = {"SOURCE": "/benchmark", "PREPARED_STATEMENTS": True}
 CELERY_TASK_QUEUES = [Queue("default", routing_key="default")]
 CELERY_WORKER_CONCURRENCY = base.CELERY_WORKER_CONCURRENCY
 SUBJECT = "benchmarks.subjects.ours"
