@@ -77,23 +77,23 @@ def begin_to_wait_briefly() -> None:
     repeated at once; elsewhere `limited_waiting` is for each transaction.
     """
     _of_thread.waits_briefly = True
+    for connection in connections.all(initialized_only=True):
+        if connection.connection is not None:
+            _wait_briefly(connection)
 
 
 def waits_briefly() -> bool:
     return getattr(_of_thread, "waits_briefly", False)
 
 
-def wait_briefly(using: str) -> None:
-    """Of this thread's connection to SQLite as it is now, whatever has been set since it was opened."""
-    connection = connections[using]
+def _wait_briefly(connection: BaseDatabaseWrapper) -> None:
     if connection.vendor == "sqlite":
-        connection.ensure_connection()
         connection.connection.execute(f"PRAGMA busy_timeout = {_SQLITE_PATIENCE}")
 
 
 def _of_new_connections(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
     if waits_briefly():
-        wait_briefly(connection.alias)
+        _wait_briefly(connection)
 
 
 connection_created.connect(_of_new_connections, dispatch_uid="events.waiting")

@@ -11,7 +11,7 @@ from django.db import Error, connections
 
 from events.conf import settings
 from events.databases import outbox_aliases
-from events.delivery.waiting import begin_to_wait_briefly, wait_briefly
+from events.delivery.waiting import begin_to_wait_briefly
 from events.forking import not_forking_relay
 from events.relay import behind, jobs, lease, metering
 from events.relay.metering import Reader
@@ -77,7 +77,6 @@ class Relay:
             self._tell_at = time.monotonic() + _TELL_EVERY
         for using in outbox_aliases():
             try:
-                wait_briefly(using)
                 done = turn(using)
                 pause = min(pause, self._pause_after(using, done))
                 self._prune(using)

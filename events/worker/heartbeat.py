@@ -7,7 +7,6 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -17,7 +16,7 @@ from django.db.models.functions import Now
 
 from events.databases import outbox_aliases
 from events.delivery.failing import recover
-from events.delivery.waiting import begin_to_wait_briefly, wait_briefly
+from events.delivery.waiting import begin_to_wait_briefly
 from events.forking import not_forking_heartbeat
 from events.identity import who
 from events.message import HEADER, named
@@ -55,10 +54,6 @@ class Heartbeat(threading.Thread):
         self.join(timeout=5)
 
     def _tick(self) -> None:
-        for using in outbox_aliases():
-            # A database that is away is told of below.
-            with suppress(Error):
-                wait_briefly(using)
         # First: what crashed is no longer held, and must not be in neither for a moment.
         _try(self._recover)
         for using in outbox_aliases():
