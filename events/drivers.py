@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -37,25 +37,27 @@ def takes_arrays(connection: BaseDatabaseWrapper) -> bool:
     return connection.vendor == "postgresql" and is_psycopg_3()
 
 
-@contextmanager
-def lean_cursor(connection: BaseDatabaseWrapper) -> Iterator[CursorWrapper]:
+def lean_cursor(connection: BaseDatabaseWrapper) -> AbstractContextManager[CursorWrapper]:
     """A cursor that hands a statement's parameters to the server beside its text, where the driver can.
 
     Django has psycopg write them into the text, in Python, so that no two statements are alike. These are, and with
     `EVENTS["PREPARED_STATEMENTS"]` the server keeps their plans. See docs/decisions/0012-speed.md.
     """
+    return _lean_cursor(connection) if _may_be_lean(connection) else connection.cursor()
+
+
+def _may_be_lean(connection: BaseDatabaseWrapper) -> bool:
     if not takes_arrays(connection) or connection.queries_logged:
         # What is logged had better be read: of a kept plan Django knows no text.
-        with connection.cursor() as cursor:
-            yield cursor
-        return
+        return False
     connection.ensure_connection()
+    # Not where it is somebody's own, or this one already.
+    return connection.connection.cursor_factory is _factories()[0]
+
+
+@contextmanager
+def _lean_cursor(connection: BaseDatabaseWrapper) -> Iterator[CursorWrapper]:
     driver, (usual, lean) = connection.connection, _factories()
-    if driver.cursor_factory is not usual:
-        # Somebody's own, or this one already.
-        with connection.cursor() as cursor:
-            yield cursor
-        return
     driver.cursor_factory = lean
     try:
         cursor = connection.cursor()
