@@ -194,7 +194,7 @@ EVENTS: dict[str, Any] = {
     "SOURCE": "/library",
     "QUEUES": ["default", "emails", "audit", "recommendations", "files", "alerts"],
     "METRICS_TOKEN": env.str("METRICS_TOKEN", default=""),
-    # Behind such a PgBouncer nobody knows what its servers have prepared.
+    # Behind a PgBouncer that lends connections for a transaction nobody knows what its servers have prepared.
     "PREPARED_STATEMENTS": not DATABASES["default"].get("DISABLE_SERVER_SIDE_CURSORS"),
 }
 
