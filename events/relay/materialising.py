@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
+from functools import lru_cache
 from uuid import UUID
 
 from django.db import OperationalError, connections
-from django.db.models import QuerySet
-from django.db.models.functions import Now
 
-from events.clock import LOOK_AFTER, after
+from events.clock import LOOK_AFTER
 from events.crashpoints import crashpoint
 from events.delivery.waiting import PATIENCE, is_lock_timeout, limited_waiting, writing
-from events.models import Delivery, EventRecord, State
+from events.models import State
 from events.relay.ageing import Size
+from events.relay.due import Due, is_any_due, locked_due, look_again, oldest_due, recorded
 from events.relay.recording import First, record
 from events.relay.workers import Pair
 
@@ -32,13 +32,6 @@ _GAP = 0.005
 
 # Alias → events of its next call.
 _sizes: defaultdict[str, Size] = defaultdict(lambda: Size(target=_TARGET, first=BATCH, most=BATCH))
-
-
-class _Due(NamedTuple):
-    pk: UUID
-    # Name → queue; and the names of those whose messages the emitter has published.
-    receivers: Mapping[str, str]
-    published: Sequence[str]
 
 
 def batch(using: str) -> int:
@@ -59,8 +52,7 @@ def materialise(using: str, held: frozenset[Pair]) -> int:
         if not is_lock_timeout(error):
             raise
     # A claim for one of them is open, and nobody says to hold it: the others must not wait for that.
-    due = EventRecord.objects.using(using).filter(next_at__lte=Now()).order_by("next_at")
-    return sum(_alone(using, held, pk) for pk in list(due.values_list("pk", flat=True)[:most]))
+    return sum(_alone(using, held, pk) for pk in oldest_due(using, most))
 
 
 def _examined_in_turns(using: str, held: frozenset[Pair], most: int) -> int:
@@ -69,7 +61,8 @@ def _examined_in_turns(using: str, held: frozenset[Pair], most: int) -> int:
     examined = 0
     while examined < most:
         asked = min(step, most - examined)
-        found = _examined(using, held, _due(using, asked)) if _is_any_due(using) else 0
+        # Asked first: on SQLite a transaction waits for whoever writes, also where there is nothing to do.
+        found = _examined(using, held, asked) if is_any_due(using) else 0
         examined += found
         if found < asked:
             break
@@ -78,67 +71,60 @@ def _examined_in_turns(using: str, held: frozenset[Pair], most: int) -> int:
     return examined
 
 
-def _is_any_due(using: str) -> bool:
-    """Asked first: on SQLite a transaction waits for whoever writes, also where there is nothing to do."""
-    return EventRecord.objects.using(using).filter(next_at__lte=Now()).exists()
-
-
 def _alone(using: str, held: frozenset[Pair], pk: UUID) -> int:
     try:
-        return _examined(using, held, _due(using, 1, pk), patience=1)
+        return _examined(using, held, 1, pk, patience=1)
     except OperationalError as error:
         if not is_lock_timeout(error):
             raise
-        return _rows(using, [pk]).update(next_at=after(LOOK_AFTER))
+        look_again(using, [pk], LOOK_AFTER)
+        return 1
 
 
-def _examined(using: str, held: frozenset[Pair], due: QuerySet[EventRecord], patience: int = PATIENCE) -> int:
+def _examined(
+    using: str, held: frozenset[Pair], most: int, pk: UUID | None = None, patience: int = PATIENCE
+) -> int:
     with writing(using), limited_waiting(using, patience):
-        events = [_Due(*row) for row in due.values_list(*_Due._fields)]
-        busy = {event.pk for event in events if _is_held(event, held)}
-        settled = [e for e in events if e.pk not in busy]
+        events = locked_due(using, most, pk)
+        settled, busy = _by_whether_held(events, held)
         _record(using, settled)
-        _rows(using, [e.pk for e in settled]).update(next_at=None)
+        look_again(using, [event.pk for event in settled], None)
         # A worker's claim for these may be open in a long transaction, and our insert would wait for it.
-        _rows(using, list(busy)).update(next_at=after(LOOK_AFTER))
+        look_again(using, [event.pk for event in busy], LOOK_AFTER)
         crashpoint("relay.materialised")
     return len(events)
 
 
-def _is_held(event: _Due, held: frozenset[Pair]) -> bool:
-    text = str(event.pk)
-    return any((name, text) in held for name in event.receivers)
-
-
-def _due(using: str, most: int, pk: UUID | None = None) -> QuerySet[EventRecord]:
-    features = connections[using].features
-    due = EventRecord.objects.using(using).filter(next_at__lte=Now()).order_by("next_at")
-    if pk is not None:
-        due = due.filter(pk=pk)
-    if features.has_select_for_update:
-        # Skipping rows another relay holds: relays may run side by side.
-        due = due.select_for_update(skip_locked=features.has_select_for_update_skip_locked)
-    return due[:most]
-
-
-def _record(using: str, events: Sequence[_Due]) -> None:
-    there = Delivery.objects.using(using).filter(event_id__in=[event.pk for event in events])
-    recorded = set(there.values_list("event_id", "receiver"))
-    found: defaultdict[First, list[UUID]] = defaultdict(list)
+def _by_whether_held(events: Sequence[Due], held: frozenset[Pair]) -> tuple[Sequence[Due], Sequence[Due]]:
+    if not held:
+        return events, ()
+    in_hand = {event for _, event in held}
+    by = defaultdict[bool, list[Due]](list)
     for event in events:
-        for name, queue in event.receivers.items():
-            if (event.pk, name) not in recorded:
-                found[_first(event, name, queue)].append(event.pk)
+        by[str(event.pk) in in_hand].append(event)
+    return by[False], by[True]
+
+
+def _record(using: str, events: Sequence[Due]) -> None:
+    if not events:
+        return
+    there = recorded(using, [event.pk for event in events])
+    found: defaultdict[First, list[UUID]] = defaultdict(list)
+    for pk, receivers, published in events:
+        for first in _firsts(receivers, published):
+            if (pk, first.receiver) not in there:
+                found[first].append(pk)
     record(using, found)
 
 
-def _first(event: _Due, name: str, queue: str) -> First:
-    if name not in event.published:
-        return First(name, queue, State.WAITING, wait=0)
+# Events of one kind say the same.
+@lru_cache(maxsize=1024)
+def _firsts(receivers: str, published: str) -> Sequence[First]:
+    """One for each receiver, by the event's two texts."""
+    queues, names = json.loads(receivers), set(json.loads(published))
     # Where the emitter published all of it, it became due when it had had the time to arrive.
-    wait = 0 if len(event.published) == len(event.receivers) else LOOK_AFTER
-    return First(name, queue, State.SENT, wait)
-
-
-def _rows(using: str, ids: list[UUID]) -> QuerySet[EventRecord]:
-    return EventRecord.objects.using(using).filter(pk__in=ids)
+    wait = 0 if len(names) == len(queues) else LOOK_AFTER
+    return [
+        First(name, queue, State.SENT, wait) if name in names else First(name, queue, State.WAITING, wait=0)
+        for name, queue in queues.items()
+    ]

@@ -23,7 +23,7 @@ from events.fast_path import fast_path
 from events.ids import uuid7
 from events.models import Delivery, EventRecord, State
 from events.registry import registry
-from events.relay.feeding import _taken
+from events.relay.turns import taken
 from events.testing import Drained, _due_messages, drain
 from tests.events.conftest import Offloaded
 from tests.events.test_locks import RECEIVER, at_most, elsewhere, row_locks
@@ -137,8 +137,12 @@ def test_claim__waits_for_no_other_delivery(
 def test_feed__two_side_by_side_take_different_deliveries(row_locks: None) -> None:
     batch = registry.get(RECEIVER).batch
     store(batch + 20, state=State.WAITING)
-    with elsewhere(lambda: _taken("default", "default", RECEIVER)), at_most(5), transaction.atomic():
-        assert len(_taken("default", "default", RECEIVER)) == 20
+    with (
+        elsewhere(lambda: taken("default", "default", RECEIVER, batch)),
+        at_most(5),
+        transaction.atomic(),
+    ):
+        assert len(taken("default", "default", RECEIVER, batch)) == 20
 
 
 @on_mysql
@@ -192,7 +196,7 @@ def test_relay__finds_what_is_unfinished_by_its_index() -> None:
     due = [row["Column_name"] for row in rows if row["Key_name"] == "offload_delivery_due"]
     assert due == ["state", "queue", "next_at"]
     with fast_path.suspended():
-        store(200, state=State.DONE)
+        store(1_000, state=State.DONE)
         store(3, state=State.WAITING)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE TABLE offload_delivery")

@@ -13,10 +13,11 @@ from events.models import Delivery, State, Worker
 from events.registry import registry
 from events.relay import materialising
 from events.relay.ageing import Size
-from events.relay.feeding import _due_receivers, feed
+from events.relay.feeding import feed
 from events.relay.looking import examine
 from events.relay.materialising import batch, materialise
 from events.relay.rounds import Round, _unfinished_queues, turn
+from events.relay.turns import due_receivers
 from project.dev.broker import Broker
 from tests.events.ageing import RECEIVERS, old, store, store_many
 from tests.events.plans import plans_of, reads_all
@@ -62,7 +63,7 @@ ASKED: dict[str, tuple[Callable[[], object], set[str]]] = {
     "materialise": (lambda: materialise("default", frozenset()), {"offload_event_due"}),
     "look": (lambda: examine("default", "default", frozenset(), frozenset()), {"offload_delivery_due"}),
     "which receivers have anything due": (
-        lambda: list(_due_receivers("default", "default")),
+        lambda: list(due_receivers("default", "default")),
         {"offload_delivery_turn"},
     ),
     "feed": (lambda: feed("default", "default", 2, frozenset(RECEIVERS), ignore), {"offload_delivery_turn"}),
