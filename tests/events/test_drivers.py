@@ -85,6 +85,16 @@ def test_claims__have_one_plan_however_many_deliveries_they_are_of() -> None:
     assert statement.startswith('INSERT INTO "offload_delivery"')
 
 
+def test_claims__are_not_planned_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("events.drivers._REPLAN", 3600.0)
+    for id in saved(2 * USES + 2):
+        claim([id])
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT generic_plans, custom_plans FROM pg_prepared_statements")
+        # The server tries five with their values before it compares.
+        assert cursor.fetchall() == [(2, USES)]
+
+
 def test_kept_plans__find_their_rows_by_index_whatever_the_values() -> None:
     found: list[str] = []
 
