@@ -63,15 +63,20 @@ def _lean_cursor(connection: BaseDatabaseWrapper) -> Iterator[CursorWrapper]:
         cursor = connection.cursor()
     finally:
         driver.cursor_factory = usual
-    with cursor, _keeping_plans(driver, cursor):
+    with cursor, _keeping_plans(connection, cursor):
         yield cursor
 
 
 @contextmanager
-def _keeping_plans(driver: Any, cursor: CursorWrapper) -> Iterator[None]:
-    """For these statements alone: of all others the driver would keep a hundred texts, values and all."""
+def _keeping_plans(connection: BaseDatabaseWrapper, cursor: CursorWrapper) -> Iterator[None]:
+    """For these statements alone: of all others the driver would keep a hundred texts, values and all.
+
+    And in a transaction alone: where one of them fails because its plan is no good, it is a ROLLBACK that has the
+    driver forget it.
+    """
+    driver = connection.connection
     before = driver.prepare_threshold
-    if before is None and not settings.PREPARED_STATEMENTS:
+    if not connection.in_atomic_block or (before is None and not settings.PREPARED_STATEMENTS):
         yield
         return
     driver.prepare_threshold = _USES

@@ -126,7 +126,7 @@ def as_uuid(value: UUID | str) -> UUID:
 
 
 def spelled(value: UUID | str) -> str:
-    """An event's key in a message, which has a hundred: by way of a UUID it would take three times as long."""
+    """With its hyphens, as messages have it, which have a hundred: by way of a UUID it takes three times as long."""
     if isinstance(value, str) and len(value) == 32:
         return f"{value[:8]}-{value[8:12]}-{value[12:16]}-{value[16:20]}-{value[20:]}"
     return str(value)

@@ -16,7 +16,7 @@ from events.crashpoints import crashpoint
 from events.delivery.waiting import PATIENCE, is_lock_timeout, limited_waiting, writing
 from events.models import State
 from events.relay.ageing import Size
-from events.relay.due import Due, is_any_due, locked_due, look_again, oldest_due, recorded
+from events.relay.due import Due, is_any_due, locked_due, oldest_due, postpone, recorded, settle
 from events.relay.recording import First, record
 from events.relay.workers import Pair
 
@@ -77,7 +77,7 @@ def _alone(using: str, held: frozenset[Pair], pk: UUID) -> int:
     except OperationalError as error:
         if not is_lock_timeout(error):
             raise
-        look_again(using, [pk], LOOK_AFTER)
+        postpone(using, [pk])
         return 1
 
 
@@ -86,23 +86,19 @@ def _examined(
 ) -> int:
     with writing(using), limited_waiting(using, patience):
         events = locked_due(using, most, pk)
-        settled, busy = _by_whether_held(events, held)
+        busy = {event.pk for event in events if held and _is_held(event, held)}
+        settled = [event for event in events if event.pk not in busy]
         _record(using, settled)
-        look_again(using, [event.pk for event in settled], None)
+        settle(using, [event.pk for event in settled])
         # A worker's claim for these may be open in a long transaction, and our insert would wait for it.
-        look_again(using, [event.pk for event in busy], LOOK_AFTER)
+        postpone(using, list(busy))
         crashpoint("relay.materialised")
     return len(events)
 
 
-def _by_whether_held(events: Sequence[Due], held: frozenset[Pair]) -> tuple[Sequence[Due], Sequence[Due]]:
-    if not held:
-        return events, ()
-    in_hand = {event for _, event in held}
-    by = defaultdict[bool, list[Due]](list)
-    for event in events:
-        by[str(event.pk) in in_hand].append(event)
-    return by[False], by[True]
+def _is_held(event: Due, held: frozenset[Pair]) -> bool:
+    text = str(event.pk)
+    return any((first.receiver, text) in held for first in _firsts(event.receivers, event.published))
 
 
 def _record(using: str, events: Sequence[Due]) -> None:
@@ -124,7 +120,7 @@ def _firsts(receivers: str, published: str) -> Sequence[First]:
     queues, names = json.loads(receivers), set(json.loads(published))
     # Where the emitter published all of it, it became due when it had had the time to arrive.
     wait = 0 if len(names) == len(queues) else LOOK_AFTER
-    return [
+    return tuple(
         First(name, queue, State.SENT, wait) if name in names else First(name, queue, State.WAITING, wait=0)
         for name, queue in queues.items()
-    ]
+    )

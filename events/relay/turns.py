@@ -23,6 +23,7 @@ class Taken(NamedTuple):
     # As the driver gave it.
     event_id: UUID | str
     attempt: int
+    # A number, on MySQL.
     careful: bool
 
 
@@ -45,7 +46,10 @@ def due_receivers(using: str, queue: str) -> Iterator[str]:
 
 
 def taken(using: str, queue: str, receiver: str, most: int) -> list[Taken]:
-    """Its oldest that are due, locked, but for those that somebody else has locked."""
+    """Its oldest that are due, but for those that somebody else has locked.
+
+    In a transaction: they are locked for as long as that.
+    """
     connection = connections[using]
     now, params = after_sql(using, 0)
     # In an order that the index has: sorted by anything else, MySQL would lock all that is due, not a batch.

@@ -19,6 +19,8 @@ from events.delivery.trouble import repeated
 from events.drivers import lean_cursor
 from events.fast_path import fast_path
 from events.models import Delivery, EventRecord, State
+from events.relay.due import is_any_due
+from events.relay.turns import due_receivers
 from events.testing import drain
 from tests.events.ageing import multiply
 from tests.events.plans import plan, reads_all
@@ -91,8 +93,10 @@ def test_claims__are_not_planned_each_time(monkeypatch: pytest.MonkeyPatch) -> N
         claim([id])
     with connection.cursor() as cursor:
         cursor.execute("SELECT generic_plans, custom_plans FROM pg_prepared_statements")
-        # The server tries five with their values before it compares.
-        assert cursor.fetchall() == [(2, USES)]
+        [(generic, custom)] = cursor.fetchall()
+    # The server plans the first five by their values before it compares.
+    assert generic > 0
+    assert custom == 5
 
 
 def test_kept_plans__find_their_rows_by_index_whatever_the_values() -> None:
@@ -163,6 +167,15 @@ def test_statements_that_the_server_was_made_to_forget__pass() -> None:
     assert Delivery.objects.count() == USES + 2
 
 
+def test_outside_a_transaction__nothing_is_kept() -> None:
+    """There no ROLLBACK would have the driver forget what the server doesn't know any more."""
+    saved(1)
+    for _ in range(USES + 2):
+        assert is_any_due("default")
+        assert not list(due_receivers("default", "default"))
+    assert kept() == []
+
+
 def test_statements_that_are_logged__are_told_with_their_values() -> None:
     ids = saved(1)
     with CaptureQueriesContext(connection) as logged:
@@ -182,14 +195,19 @@ def test_plan_that_a_migration_made_wrong__fails_once() -> None:
     ids = saved(1)
     claim(ids)
     for _ in range(USES + 1):
-        assert len(known_records("default", ids, NAME)) == 1
+        assert known(ids) == 1
     retype("bigint")
     try:
-        with pytest.raises(NotSupportedError, match="cached plan"), transaction.atomic():
-            known_records("default", ids, NAME)
-        assert len(known_records("default", ids, NAME)) == 1
+        with pytest.raises(NotSupportedError, match="cached plan"):
+            known(ids)
+        assert known(ids) == 1
     finally:
         retype("integer")
+
+
+def known(ids: Sequence[UUID]) -> int:
+    with transaction.atomic():
+        return len(known_records("default", ids, NAME))
 
 
 def retype(type: str) -> None:

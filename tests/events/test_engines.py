@@ -196,6 +196,7 @@ def test_relay__finds_what_is_unfinished_by_its_index() -> None:
     due = [row["Column_name"] for row in rows if row["Key_name"] == "offload_delivery_due"]
     assert due == ["state", "queue", "next_at"]
     with fast_path.suspended():
+        # Of two hundred, to read all of the index is as cheap.
         store(1_000, state=State.DONE)
         store(3, state=State.WAITING)
     with connection.cursor() as cursor:
