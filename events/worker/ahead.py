@@ -18,7 +18,8 @@ from celery import bootsteps
 from celery.worker import state
 
 from events.conf import settings
-from events.worker.in_hand import InHand
+from events.worker.channels import pops
+from events.worker.in_hand import KeepInHand
 
 logger = logging.getLogger("events")
 
@@ -26,7 +27,7 @@ logger = logging.getLogger("events")
 class Ahead(bootsteps.StartStopStep):  # type: ignore[misc]  # celery ships no types
     """Of each connection: where the broker is Redis, and a pool of processes is handed messages by an event loop."""
 
-    requires = (InHand,)
+    requires = (KeepInHand,)
 
     def start(self, parent: Any) -> None:
         channel = parent.task_consumer.channel
@@ -36,7 +37,7 @@ class Ahead(bootsteps.StartStopStep):  # type: ignore[misc]  # celery ships no t
         waits = parent.hub is not None and semaphore is not None and parent.pool.uses_semaphore
         # Nor without Celery's locks, where all that is taken is handed to the pool at once.
         waits = waits and parent.controller.pool_putlocks
-        if seconds is not None and waits and "BRPOP" in getattr(channel, "handlers", ()):
+        if seconds is not None and waits and pops(channel):
             look_ahead = LookAhead(
                 seconds,
                 channel.qos,

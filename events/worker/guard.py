@@ -11,6 +11,7 @@ from django.db import DEFAULT_DB_ALIAS, Error
 
 from events.delivery.failing import logger
 from events.delivery.refusing import refuse
+from events.worker.channels import pops
 
 # What reading bytes that are not a message of kombu's raises; a lost connection raises none of them.
 _UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
@@ -25,9 +26,8 @@ class Guard(bootsteps.StartStopStep):  # type: ignore[misc]  # celery ships no t
         parent.create_task_handler = partial(_guarded_handler, parent)
         parent.task_consumer.on_decode_error = partial(_refuse_unread, parent)
         channel = parent.task_consumer.channel
-        handlers = getattr(channel, "handlers", None)
-        if handlers and "BRPOP" in handlers:
-            handlers["BRPOP"] = _guarded(handlers["BRPOP"])
+        if pops(channel):
+            channel.handlers["BRPOP"] = _guarded(channel.handlers["BRPOP"])
 
 
 def _guarded(read: Callable[..., Any]) -> Callable[..., Any]:

@@ -18,7 +18,7 @@ from events.relay.loop import Relay
 from events.worker.ahead import Ahead, note_received
 from events.worker.guard import Guard, record_refusal
 from events.worker.heartbeat import Heartbeat
-from events.worker.in_hand import InHand
+from events.worker.in_hand import KeepInHand
 from events.worker.renewing import renew_connections
 from events.worker.unknown import Unknown
 
@@ -41,7 +41,7 @@ def connect() -> None:
 def prepare(sender: Any, **kwargs: Any) -> None:
     # Before the pool is made: its processes carry the name.
     adopt(sender.hostname)
-    sender.app.steps["consumer"].update({Ahead, Guard, InHand, Unknown})
+    sender.app.steps["consumer"].update({Ahead, Guard, KeepInHand, Unknown})
     _keep_what_is_loaded()
 
 

@@ -8,16 +8,17 @@ from celery import bootsteps
 
 from events.message import HEADER
 from events.registry import registry
+from events.worker.channels import pops
 
 
-class InHand(bootsteps.StartStopStep):  # type: ignore[misc]  # celery ships no types
+class KeepInHand(bootsteps.StartStopStep):  # type: ignore[misc]  # celery ships no types
     """Of each connection, a reconnection's too: before anything is taken."""
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
     def start(self, parent: Any) -> None:
         channel = parent.task_consumer.channel
-        if "BRPOP" in getattr(channel, "handlers", ()):
+        if pops(channel):
             from events.transport.in_hand import keep_in_memory  # noqa: PLC0415 - needs the broker's client
 
             keep_in_memory(channel, _is_ours)
