@@ -5,10 +5,10 @@ from django.contrib import admin
 from django.contrib.auth import views as auth
 from django.db.transaction import non_atomic_requests
 from django.urls import include, path
-from django.views.static import serve
 
 from events.metrics import metrics
 from library.views.atomic import atomic_when_writing
+from project.media import uploaded
 
 login = atomic_when_writing(auth.LoginView.as_view(redirect_authenticated_user=True))
 
@@ -22,4 +22,4 @@ urlpatterns = [
 ]
 if settings.SERVE_MEDIA:
     media = f"{settings.MEDIA_URL.strip('/')}/<path:path>"
-    urlpatterns.append(path(media, non_atomic_requests(serve), {"document_root": settings.MEDIA_ROOT}))
+    urlpatterns.append(path(media, non_atomic_requests(uploaded)))
