@@ -10,6 +10,7 @@ from django.db import connections
 from django.db.models import DateTimeField, Expression, ExpressionWrapper
 from django.db.models.functions import Now
 
+from events.expressions import compiled
 from events.models import Delivery
 
 # Seconds until the relay looks for what was published, sent or begun, and hasn't been heard of.
@@ -26,10 +27,7 @@ def after(seconds: float) -> Expression:
 @lru_cache(maxsize=64)
 def after_sql(using: str, seconds: float) -> tuple[str, tuple[Any, ...]]:
     """The same as SQL and its parameters, for statements written by hand."""
-    query = Delivery.objects.using(using).all().query
-    resolved = after(seconds).resolve_expression(query)
-    sql, params = query.get_compiler(connection=connections[using]).compile(resolved)
-    return sql, tuple(params)
+    return compiled(using, Delivery, after(seconds))
 
 
 def asked(using: str, *seconds: float) -> tuple[Any, ...]:

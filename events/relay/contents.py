@@ -14,6 +14,7 @@ from django.db.models.lookups import GreaterThan
 from events.conf import settings
 from events.delivery.statements import among, as_parameters, table
 from events.drivers import lean_cursor
+from events.expressions import compiled
 from events.message import inlined, room_inline
 from events.models import EventRecord, Size
 
@@ -57,7 +58,4 @@ def _unless_large(using: str, limit: int) -> tuple[str, tuple[Any, ...]]:
     """An envelope, or "" for one of more bytes."""
     is_large = GreaterThan(Size("envelope"), limit)
     small = Case(When(is_large, then=Value("")), default="envelope", output_field=TextField())
-    query = EventRecord.objects.using(using).all().query
-    compiler = query.get_compiler(connection=connections[using])
-    sql, params = compiler.compile(small.resolve_expression(query))
-    return sql, tuple(params)
+    return compiled(using, EventRecord, small)
