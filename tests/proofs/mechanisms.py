@@ -122,7 +122,7 @@ NOT_LOST = (
         "events/forking.py",
         "os.register_at_fork(",
         "(lambda **hooks: None)(",
-        f"{_MISBEHAVIOUR}::test_receiver_that_ends_its_process__is_a_dead_letter_after_its_tries",
+        "tests/processes/test_forking.py",
     ),
 )
 
