@@ -17,6 +17,7 @@ from events.models import State
 from events.registry import registry
 from events.relay import probing
 from events.relay.contents import Envelopes
+from events.relay.rotation import in_turn
 from events.relay.turns import Taken, due_receivers, taken
 from events.timing import limits
 
@@ -25,6 +26,10 @@ _BATCH = 100
 # Messages marked as sent in one transaction; and deliveries after which no other receiver's are added.
 _TOGETHER = 4
 _MANY = 1_000
+
+# (alias, queue) → the receiver that had the last message: the next round goes on behind it. A round may have room for
+# one message alone, and what begins with an A would get it each time.
+_last: dict[tuple[str, str], str] = {}
 
 Publish = Callable[[Sequence[Message]], object]
 
@@ -67,7 +72,8 @@ def _probe(using: str, queue: str, receivers: frozenset[str], publish: Publish) 
 
 def _waiting_receivers(using: str, queue: str, receivers: frozenset[str]) -> list[str]:
     allowed = receivers - pauses.current(using).receivers
-    return [name for name in due_receivers(using, queue) if name in allowed]
+    names = [name for name in due_receivers(using, queue) if name in allowed]
+    return in_turn(names, after=_last.get((using, queue), ""))
 
 
 def _batch(receiver: str) -> int:
@@ -92,6 +98,7 @@ def _send_some(using: str, queue: str, turn: list[str], room: int, publish: Publ
         _mark_sent(using, [row for _, group in messages for row in group])
     if not messages:
         return 0
+    _last[using, queue] = messages[-1][0]
     crashpoint("relay.marked_sent")
     publish(_messages(using, queue, messages))
     crashpoint("relay.published")

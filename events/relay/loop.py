@@ -18,6 +18,7 @@ from events.relay.metering import Reader
 from events.relay.news import note_broker
 from events.relay.pacing import Pacing
 from events.relay.pruning import Pruned, prune
+from events.relay.rotation import in_turn
 from events.relay.rounds import Round, turn
 
 logger = logging.getLogger("events")
@@ -52,6 +53,8 @@ class Relay:
         self._meter_at: dict[str, float] = {}
         self._reading: dict[str, Iterator[None]] = {}
         self._jobs_at: dict[str, float] = {}
+        # The outbox that a round began with.
+        self._first = ""
 
     def run(self) -> None:
         begin_to_wait_briefly()
@@ -75,7 +78,10 @@ class Relay:
         tell = time.monotonic() >= self._tell_at
         if tell:
             self._tell_at = time.monotonic() + _TELL_EVERY
-        for using in outbox_aliases():
+        # What one leaves of a queue's window is for the others: each is first in turn.
+        aliases = in_turn(outbox_aliases(), after=self._first)
+        self._first = next(iter(aliases), "")
+        for using in aliases:
             try:
                 done = turn(using)
                 pause = min(pause, self._pause_after(using, done))

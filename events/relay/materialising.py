@@ -77,8 +77,24 @@ def _alone(using: str, held: frozenset[Pair], pk: UUID) -> int:
     except OperationalError as error:
         if not is_lock_timeout(error):
             raise
-        postpone(using, [pk])
-        return 1
+    _record_one_by_one(using, held, pk)
+    postpone(using, [pk])
+    return 1
+
+
+def _record_one_by_one(using: str, held: frozenset[Pair], pk: UUID) -> None:
+    """A claim of one receiver's is open, and nobody says to hold it: the others' records don't wait for it either."""
+    with writing(using):
+        firsts = [first for event in locked_due(using, 1, pk) for first in _firsts(*event[1:])]
+    for first in firsts:
+        if _is_held(pk, first, held):
+            continue
+        try:
+            with writing(using), limited_waiting(using, 1):
+                record(using, {first: [pk]})
+        except OperationalError as error:
+            if not is_lock_timeout(error):
+                raise
 
 
 def _examined(
@@ -86,31 +102,38 @@ def _examined(
 ) -> int:
     with writing(using), limited_waiting(using, patience):
         events = locked_due(using, most, pk)
-        busy = {event.pk for event in events if held and _is_held(event, held)}
-        settled = [event for event in events if event.pk not in busy]
-        _record(using, settled)
-        settle(using, [event.pk for event in settled])
-        # A worker's claim for these may be open in a long transaction, and our insert would wait for it.
+        busy = _record(using, events, held)
+        settle(using, [event.pk for event in events if event.pk not in busy])
         postpone(using, list(busy))
         crashpoint("relay.materialised")
     return len(events)
 
 
-def _is_held(event: Due, held: frozenset[Pair]) -> bool:
-    text = str(event.pk)
-    return any((first.receiver, text) in held for first in _firsts(event.receivers, event.published))
+def _record(using: str, events: Sequence[Due], held: frozenset[Pair]) -> set[UUID]:
+    """Events of which a receiver has no record yet, as a worker has it in hand.
 
-
-def _record(using: str, events: Sequence[Due]) -> None:
+    Its claim may be open in a long transaction, and our insert would wait for it. The event's others have theirs: a
+    receiver that hangs must not hold them up.
+    """
+    busy: set[UUID] = set()
     if not events:
-        return
+        return busy
     there = recorded(using, [event.pk for event in events])
     found: defaultdict[First, list[UUID]] = defaultdict(list)
     for pk, receivers, published in events:
         for first in _firsts(receivers, published):
-            if (pk, first.receiver) not in there:
+            if (pk, first.receiver) in there:
+                continue
+            if held and _is_held(pk, first, held):
+                busy.add(pk)
+            else:
                 found[first].append(pk)
     record(using, found)
+    return busy
+
+
+def _is_held(pk: UUID, first: First, held: frozenset[Pair]) -> bool:
+    return (first.receiver, str(pk)) in held
 
 
 # Events of one kind say the same.

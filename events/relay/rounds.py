@@ -20,6 +20,7 @@ from events.relay.feeding import feed
 from events.relay.looking import examine
 from events.relay.materialising import batch, materialise
 from events.relay.pacing import Fed
+from events.relay.rotation import in_turn
 from events.relay.workers import Workforce, bury_the_dead
 
 logger = logging.getLogger("events")
@@ -30,6 +31,8 @@ _LOOK_CLOSELY = 2.0
 _MOST_MOVED = 1_000
 # When each queue was last looked into so, by this process.
 _looked: dict[tuple[str, str], float] = {}
+# Alias → the queue at which a round ended early: the next one begins behind it.
+_ended_at: dict[str, str] = {}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,7 +63,8 @@ def turn(using: str) -> Round:
     done.more = done.materialised >= most
     for queue in _queues(using):
         if lease.take(using, queue) and not _serve(using, queue, done):
-            # What one queue waited seconds for, the next would wait for too.
+            # What one queue waited seconds for, the next would wait for too. Or the trouble is this one's alone.
+            _ended_at[using] = queue
             break
     if done.lost:
         logger.warning("events.relay alias=%s lost=%d remedy='they are sent again'", using, done.lost)
@@ -70,7 +74,7 @@ def turn(using: str) -> Round:
 def _queues(using: str) -> list[str]:
     names = set(_unfinished_queues(using))
     lease.ensure(using, names | set(settings.QUEUES))
-    return sorted(names)
+    return in_turn(names, after=_ended_at.get(using, ""))
 
 
 def _unfinished_queues(using: str) -> Iterator[str]:

@@ -8,6 +8,7 @@ _JOURNAL = "tests/events/test_journal.py"
 _RECOVERY = "tests/processes/test_recovery.py"
 _TWO_WORKERS = "tests/processes/test_two_workers.py"
 _MISBEHAVIOUR = "tests/processes/test_misbehaviour.py"
+_OTHERS = "tests/events/test_isolation_of_queues.py"
 _DELIVERY = "tests/events/test_delivery.py"
 _KILL_SWITCH = "tests/events/test_kill_switch.py"
 _JOBS = "tests/events/test_jobs.py"
@@ -273,6 +274,31 @@ ISOLATED = (
         "        if _has_begun(request) or request not in state.reserved_requests:\n",
         "        if True:\n",
         "tests/processes/test_ahead.py",
+    ),
+    off(
+        4,
+        "the receiver that had the last message comes last",
+        "events/relay/feeding.py",
+        'after=_last.get((using, queue), "")',
+        'after=""',
+        f"{_OTHERS}::test_receiver__waits_for_anothers_backlog_no_longer_than_a_message_of_each",
+    ),
+    off(
+        4,
+        "of an event in hand the others get their records",
+        "events/relay/materialising.py",
+        "    record(using, found)\n    return busy",
+        "    kept = {first: [pk for pk in ids if pk not in busy] for first, ids in found.items()}\n"
+        "    record(using, {first: ids for first, ids in kept.items() if ids})\n    return busy",
+        f"{_OTHERS}::test_receiver_that_a_worker_has_in_hand__holds_up_none_of_the_events_others",
+    ),
+    off(
+        4,
+        "a round begins behind the queue that ended the one before",
+        "events/relay/rounds.py",
+        "_ended_at[using] = queue",
+        "pass",
+        f"{_OTHERS}::test_queue_that_the_broker_refuses__keeps_no_other_waiting",
     ),
 )
 
