@@ -15,6 +15,7 @@ from events.delivery.claim import AlreadyRecorded
 from events.delivery.claiming import insert_known, lock_known
 from events.delivery.decoding import Gone, Item, occurrences
 from events.delivery.failing import note_after_commit
+from events.delivery.gaps import writing_for_long
 from events.delivery.invoking import assert_sound, invoke
 from events.delivery.occurrence import Occurrence
 from events.delivery.on_commit import Commit, keep_apart, registered
@@ -22,7 +23,6 @@ from events.delivery.pace import pace
 from events.delivery.tally import Tally
 from events.delivery.trouble import NotBegun
 from events.delivery.unbroken import unbroken
-from events.delivery.waiting import writing
 from events.exceptions import BrokenTransaction, Skip
 from events.registry import Receiver
 
@@ -69,7 +69,7 @@ class Chunk:
         left: list[Item] = []
         ours: list[Item] = []
         try:
-            with writing(run.using):
+            with writing_for_long(run.using):
                 # Registered first, so that it runs before any of the receivers' own.
                 transaction.on_commit(commit, using=run.using)
                 ours = self._claimed_or_not_begun()

@@ -20,30 +20,32 @@ PATIENCE = 500
 # The same of SQLite's one lock, which everybody has now and then.
 _SQLITE_PATIENCE = 2000
 # Seconds between two questions for SQLite's lock.
-_ASK_EVERY = 0.002
+ASK_EVERY = 0.002
 
 # PostgreSQL's and MySQL's.
 _TIMED_OUT = {"55P03", 1205}
 
 
 @contextmanager
-def writing(using: str) -> Iterator[None]:
+def writing(using: str, ask_every: float = ASK_EVERY) -> Iterator[None]:
     """A transaction that writes from its beginning on.
 
     SQLite has one writer at a time, and whoever waits asks again after 1, 2, 5, … 100 ms: a relay and a worker that
     take turns for milliseconds sleep through each other's pauses. Here it is asked every few of them, for as long in
     all.
+
+    `ask_every`: seconds between two questions for that lock.
     """
     connection = connections[using]
     with ExitStack() as ending:
         if connection.vendor == "sqlite" and not connection.in_atomic_block:
-            _begin_soon(connection, ending)
+            _begin_soon(connection, ending, ask_every)
         else:
             ending.enter_context(transaction.atomic(using=using))
         yield
 
 
-def _begin_soon(connection: BaseDatabaseWrapper, ending: ExitStack) -> None:
+def _begin_soon(connection: BaseDatabaseWrapper, ending: ExitStack, ask_every: float) -> None:
     connection.ensure_connection()
     # Milliseconds, whoever set it: the project's OPTIONS, a statement of its own, or SQLite.
     [patience] = connection.connection.execute("PRAGMA busy_timeout").fetchone()
@@ -60,7 +62,7 @@ def _begin_soon(connection: BaseDatabaseWrapper, ending: ExitStack) -> None:
                 # Django's errors refer to themselves by their frames, and those to a cursor. SQLite keeps a closed
                 # connection's lock for as long as it has one: a receiver that closes it would lock out all others.
                 clear_frames(error.__traceback__)
-            time.sleep(_ASK_EVERY)
+            time.sleep(ask_every)
     finally:
         connection.connection.execute(f"PRAGMA busy_timeout = {patience}")
 
