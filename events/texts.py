@@ -1,9 +1,22 @@
 from __future__ import annotations
 
+# Characters.
+_LOGGED = 2_000
+
 
 def storable(text: str) -> str:
     """No database stores half a character, nor PostgreSQL a NUL: the text says what was there."""
     return text.replace("\0", "\\x00").encode(errors="backslashreplace").decode()
+
+
+def shortened(error: BaseException) -> str:
+    """What an error says of itself, for a log: it may quote all of an event."""
+    try:
+        text = repr(error)
+    except Exception:  # noqa: BLE001 - a project's own
+        return type(error).__qualname__
+    half = _LOGGED // 2
+    return text if len(text) <= _LOGGED else f"{text[:half]} … {len(text)} characters … {text[-half:]}"
 
 
 def last_line(error: str) -> str:

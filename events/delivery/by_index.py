@@ -30,6 +30,17 @@ def by_index(using: str, name: str = ONCE) -> Iterator[None]:
         yield
 
 
+def never_all(using: str) -> None:
+    """For the transaction now open, of statements that name their rows by hundreds of keys.
+
+    PostgreSQL knows nothing of a table until somebody has analysed it, and would read all of it for each of them.
+    """
+    connection = connections[using]
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_seqscan = off")
+
+
 def _hinted(hinted: str, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
     # Of a DELETE, only the form for many tables takes a hint.
     forms = {

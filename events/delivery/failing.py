@@ -19,7 +19,7 @@ from events.delivery.waiting import PATIENCE, is_lock_timeout, limited_waiting
 from events.identity import who
 from events.models import UNFINISHED, Delivery, EventRecord, State
 from events.registry import Receiver
-from events.texts import last_line, storable
+from events.texts import last_line, shortened, storable
 
 logger = logging.getLogger("events")
 
@@ -56,12 +56,12 @@ def record_failure(
     level = logging.ERROR if dead else logging.WARNING
     logger.log(
         level,
-        "events.delivery state=%s receiver=%s event=%s tries=%d error=%r",
+        "events.delivery state=%s receiver=%s event=%s tries=%d error=%s",
         row.state,
         claimer.receiver,
         item.event_id,
         tries,
-        error,
+        shortened(error),
         extra={
             "receiver": claimer.receiver,
             "event_id": str(item.event_id),
@@ -166,7 +166,7 @@ def _recover_unrecorded(using: str, receiver: str, event_id: UUID, reason: str) 
 
 def note_after_commit(claimer: Claimer, items: Iterable[Item], error: BaseException) -> None:
     """The receivers' work is committed, their own on_commit failed: said on the record, which stays done."""
-    logger.error("events.on_commit_failed receiver=%s error=%r", claimer.receiver, error)
+    logger.error("events.on_commit_failed receiver=%s error=%s", claimer.receiver, shortened(error))
     ids = [item.event_id for item in items]
     rows = Delivery.objects.using(claimer.using).filter(receiver=claimer.receiver, event_id__in=ids)
     rows.exclude(state__in=UNFINISHED).update(error=f"After the commit, which stands:\n{describe(error)}")

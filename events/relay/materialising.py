@@ -13,6 +13,7 @@ from django.db import OperationalError, connections
 
 from events.clock import LOOK_AFTER
 from events.crashpoints import crashpoint
+from events.delivery.by_index import never_all
 from events.delivery.waiting import PATIENCE, is_lock_timeout, limited_waiting, writing
 from events.models import State
 from events.relay.ageing import Size
@@ -101,6 +102,7 @@ def _examined(
     using: str, held: frozenset[Pair], most: int, pk: UUID | None = None, patience: int = PATIENCE
 ) -> int:
     with writing(using), limited_waiting(using, patience):
+        never_all(using)
         events = locked_due(using, most, pk)
         busy = _record(using, events, held)
         settle(using, [event.pk for event in events if event.pk not in busy])

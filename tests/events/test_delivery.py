@@ -58,6 +58,10 @@ def give_up(sender: Any, **kwargs: Any) -> None:
     raise ZeroDivisionError
 
 
+def quote_all(sender: Any, **kwargs: Any) -> None:
+    raise ValueError("a" * 1_000_000)
+
+
 def swallow(sender: Any, **kwargs: Any) -> None:
     Effect.objects.create(receiver="swallow", key="")
     try:
@@ -309,6 +313,18 @@ def test_failure__is_logged_with_receiver_and_event(
     [record] = [record for record in caplog.records if "give_up" in record.getMessage()]
     assert "state=waiting" in record.getMessage()
     assert not Refusal.objects.exists()
+
+
+def test_failure__that_quotes_all_of_an_event__is_short_in_the_log(
+    offloaded: Offloaded, caplog: pytest.LogCaptureFixture
+) -> None:
+    offloaded(quote_all, bought, retry=Backoff(first=60))
+    emitted(1)
+    with caplog.at_level(logging.WARNING, logger="events"):
+        drain()
+    [record] = [record for record in caplog.records if "quote_all" in record.getMessage()]
+    assert "1000014 characters" in record.getMessage()
+    assert len(record.getMessage()) < 3_000
 
 
 def test_drain__counts_what_became_of_all(offloaded: Offloaded) -> None:

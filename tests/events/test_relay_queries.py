@@ -97,8 +97,8 @@ BEGINS = ["SELECT offload_worker"] * 2
 EXAMINES = ["SELECT offload_event"]
 MATERIALISES = [
     *EXAMINES,
-    # How long it waits for others' locks.
-    *(["SET LOCAL"] if connection.vendor == "postgresql" else []),
+    # How long it waits for others' locks; and that no table is read from end to end.
+    *(["SET LOCAL"] * 2 if connection.vendor == "postgresql" else []),
     "SELECT offload_event",
     "SELECT offload_delivery",
     "INSERT offload_delivery",
@@ -167,3 +167,25 @@ def test_materialise__what_takes_long_is_done_in_smaller_batches(monkeypatch: py
     assert materialise("default", frozenset()) == 50
     size.learn(10.0, 50)
     assert batch("default") == materialise("default", frozenset()) == 10
+
+
+@pytest.mark.skipif(
+    connection.vendor != "postgresql", reason="it is PostgreSQL that doesn't know its tables at first"
+)
+@pytest.mark.django_db
+def test_materialise__reads_no_table_from_end_to_end_that_nobody_has_analysed() -> None:
+    store(2_000)
+    store(200, states=(), next_at=old())
+    before = _read_from_end_to_end()
+    materialise("default", frozenset())
+    assert Delivery.objects.filter(state=State.WAITING).exists()
+    assert _read_from_end_to_end() == before
+
+
+def _read_from_end_to_end() -> list[tuple[str, int]]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT relname, seq_scan FROM pg_stat_xact_user_tables "
+            "WHERE relname IN ('offload_event', 'offload_delivery') ORDER BY 1"
+        )
+        return cursor.fetchall()
