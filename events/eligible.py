@@ -102,6 +102,9 @@ def _misnamed(receiver: Receiver) -> Iterator[str]:
     for name in (receiver.name, *receiver.aliases):
         if not isinstance(name, str) or not 0 < len(name) <= _NAME:
             yield f"a receiver's name is a text of 1 to {_NAME} characters, not {name!r:.40}."
+        elif name != name.strip():
+            # MySQL compares texts without them.
+            yield f"a receiver's name begins and ends without a blank, not {name!r:.40}."
     if not isinstance(receiver.queue, str) or not 0 < len(receiver.queue) <= _QUEUE:
         yield f"queue={receiver.queue!r} must be the name of a queue, of 1 to {_QUEUE} characters."
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from django.conf import settings as django_settings
 from django.core import checks
 from django.db import connections
 
@@ -59,6 +60,13 @@ def _doubtful(alias: str) -> Iterator[checks.CheckMessage]:
             hint="Set EVENTS['PREPARED_STATEMENTS'] = False, or silence this where PgBouncer has "
             "max_prepared_statements.",
             id="offload.W011",
+        )
+    if not (django_settings.USE_TZ or connection.features.supports_timezones):
+        yield checks.Warning(
+            f"USE_TZ is False, and DATABASES[{alias!r}] has no time zones: its now is UTC, and Django reads it as "
+            f"{connection.timezone_name}. Deliveries are on time; times on pages and in metrics are off.",
+            hint="Set USE_TZ = True.",
+            id="offload.W012",
         )
     if connection.vendor == "mysql" and _isolation(given) != "read committed":
         yield checks.Warning(

@@ -45,7 +45,8 @@ Ever = dict[str, list[Minute]]
 
 
 def _ever(using: str) -> list[Minute]:
-    return list(Minute.objects.using(using).filter(minute=Minute.EVER).order_by("receiver", "queue", "state"))
+    rows = Minute.objects.using(using).filter(minute=Minute.ever(using))
+    return list(rows.order_by("receiver", "queue", "state"))
 
 
 def _reach(found: Overview) -> Iterator[Metric]:

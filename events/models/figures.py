@@ -5,18 +5,18 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import ClassVar
 
-from django.db import models
+from django.conf import settings
+from django.db import connections, models
 from django.db.models.functions import Now
 
 
 class Minute(models.Model):
     """What ended in one minute, by receiver, queue and state; from here the figures come, never from the deliveries.
 
-    `EVER` is no minute: it sums up all of them. Events have no receiver. See docs/decisions/0013-figures.md.
+    `ever` is no minute: it sums up all of them. Events have no receiver. See docs/decisions/0013-figures.md.
     """
 
     EMITTED: ClassVar = "emitted"
-    EVER: ClassVar = datetime(1970, 1, 1, tzinfo=UTC)
 
     minute = models.DateTimeField()
     receiver = models.CharField(max_length=200, blank=True)
@@ -47,6 +47,12 @@ class Minute(models.Model):
 
     def __str__(self) -> str:
         return f"{self.minute:%Y-%m-%d %H:%M} {self.receiver} {self.state}"
+
+    @staticmethod
+    def ever(using: str) -> datetime:
+        """As the database takes it: without a zone where neither it nor Django has any."""
+        zone = UTC if settings.USE_TZ or connections[using].features.supports_timezones else None
+        return datetime(1970, 1, 1, tzinfo=zone)
 
 
 class Meter(models.Model):

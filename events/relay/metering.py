@@ -52,7 +52,8 @@ class Reader:
     def __init__(self, using: str) -> None:
         self._using = using
         self._minute: datetime | None = None
-        self._until = Minute.EVER
+        # Until when it is counted; set with it.
+        self._until: datetime
         self._counts: Counts = {}
 
     def read(self) -> Iterator[None]:
@@ -149,7 +150,8 @@ def _write(using: str, minute: datetime, counts: Mapping[Key, Counted]) -> None:
         # Locks the meter: a relay that lost it and doesn't know yet waits here, and then is told.
         if not _ours(using).update(lease_until=after(_LEASE)):
             raise NotOurs
-        stored, ever = _stored(using, minute), _stored(using, Minute.EVER)
+        always = Minute.ever(using)
+        stored, ever = _stored(using, minute), _stored(using, always)
         rows = []
         for key, found in counts.items():
             before = stored.get(key) or Minute(**key._asdict())
@@ -157,7 +159,7 @@ def _write(using: str, minute: datetime, counts: Mapping[Key, Counted]) -> None:
             if now != _values(before):
                 rows.append(Minute(minute=minute, **key._asdict(), **now))
                 total = _summed(ever.get(key) or Minute(**key._asdict()), before, now)
-                rows.append(Minute(minute=Minute.EVER, **key._asdict(), **total))
+                rows.append(Minute(minute=always, **key._asdict(), **total))
         has_target = connections[using].features.supports_update_conflicts_with_target
         Minute.objects.using(using).bulk_create(
             rows,
@@ -195,4 +197,6 @@ def _summed(total: Minute, before: Minute, now: Mapping[str, Any]) -> dict[str, 
 
 def _forget(using: str, now: datetime) -> None:
     """They stay in the sums."""
-    Minute.objects.using(using).filter(minute__gt=Minute.EVER, minute__lt=now - KEPT)._raw_delete(using)
+    Minute.objects.using(using).filter(minute__gt=Minute.ever(using), minute__lt=now - KEPT)._raw_delete(
+        using
+    )

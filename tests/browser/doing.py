@@ -37,7 +37,7 @@ def worked_off(log: object = None) -> None:
     wait_for(
         lambda: (
             sum(
-                Minute.objects.filter(minute__gt=Minute.EVER, state=State.DONE).values_list(
+                Minute.objects.filter(minute__gt=Minute.ever("default"), state=State.DONE).values_list(
                     "count", flat=True
                 )
             )

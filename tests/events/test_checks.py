@@ -322,6 +322,22 @@ def test_w011__statements_prepared_behind_a_pooler(
     assert levels() == [checks.WARNING]
 
 
+@pytest.mark.skipif(connection.vendor == "postgresql", reason="it has time zones")
+def test_w012__times_without_a_zone(settings: Settings) -> None:
+    settings.TIME_ZONE = "Asia/Tokyo"
+    assert messages() == []
+    settings.USE_TZ = False
+    assert messages() == [
+        (
+            "offload.W012",
+            "USE_TZ is False, and DATABASES['default'] has no time zones: its now is UTC, and Django reads it as "
+            "Asia/Tokyo. Deliveries are on time; times on pages and in metrics are off.",
+            "Set USE_TZ = True.",
+        )
+    ]
+    assert levels() == [checks.WARNING]
+
+
 @pytest.mark.skipif(connection.vendor != "mysql", reason="elsewhere every isolation level will do")
 @pytest.mark.parametrize("level", ["repeatable read", "READ UNCOMMITTED", None])
 def test_w008__mysql_without_read_committed(monkeypatch: pytest.MonkeyPatch, level: str | None) -> None:

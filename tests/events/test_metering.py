@@ -11,6 +11,7 @@ from django.db.models import F
 from django.db.models.signals import post_save
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from pytest_django import Settings
 
 from events import identity
 from events.histogram import BUCKETS, quantile
@@ -34,12 +35,12 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def minutes(state: str = State.DONE) -> dict[datetime, int]:
-    rows = Minute.objects.filter(state=state, minute__gt=Minute.EVER)
+    rows = Minute.objects.filter(state=state, minute__gt=Minute.ever("default"))
     return dict(rows.values_list("minute", "count"))
 
 
 def ever(state: str = State.DONE) -> int:
-    return Minute.objects.get(minute=Minute.EVER, state=state).count
+    return Minute.objects.get(minute=Minute.ever("default"), state=state).count
 
 
 def whole(ago: timedelta = timedelta()) -> datetime:
@@ -296,3 +297,18 @@ def test_relay__reads_the_meter_and_says_whether_it_reaches_the_broker() -> None
     relay._leave()
     meter.refresh_from_db()
     assert meter.lease_until is None
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo"])
+def test_meter__reads_without_time_zones_too(zone: str, settings: Settings) -> None:
+    settings.USE_TZ, settings.TIME_ZONE = False, zone
+    connection.close()
+    try:
+        # A minute that has ended, by the database's clock.
+        read()
+        ended(Meter.objects.get().read_at - 2 * MINUTE)
+        Meter.objects.update(counted_to=None)
+        read()
+        assert ever() == 1
+    finally:
+        connection.close()

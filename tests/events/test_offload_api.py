@@ -295,6 +295,13 @@ def test_refused__name_that_fits_no_column(name: Any) -> None:
     assert refused(receive, name=name) == f"{name!r}: {rule}"
 
 
+@pytest.mark.parametrize("name", ["shop.note ", " shop.note", "\n"])
+def test_refused__name_with_a_blank_around_it(name: str) -> None:
+    """To MySQL it is the same as the name without: one of the two would get no delivery."""
+    rule = f"a receiver's name begins and ends without a blank, not {name!r}."
+    assert refused(receive, name=name) == f"{name!r}: {rule}"
+
+
 def test_refused__alias_that_fits_no_column() -> None:
     assert refused(receive, aliases=("x" * 201,)).endswith(f"not {'x' * 201!r:.40}.")
 
