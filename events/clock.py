@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -22,6 +22,23 @@ def after(seconds: float) -> Expression:
     if not seconds:
         return Now()
     return ExpressionWrapper(Now() + timedelta(seconds=seconds), output_field=DateTimeField())
+
+
+def now(using: str) -> datetime:
+    """What to subtract a stored time from: without USE_TZ, SQLite's clock is hours off Django's."""
+    connection, expression = connections[using], Now()
+    sql, params = compiled(using, Delivery, expression)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {sql}", params)
+        (value,) = cursor.fetchone()
+    # As a query does with each of its columns.
+    for convert in (
+        *connection.ops.get_db_converters(expression),
+        *expression.get_db_converters(connection),
+    ):
+        value = convert(value, expression, connection)
+    moment: datetime = value
+    return moment
 
 
 @lru_cache(maxsize=64)

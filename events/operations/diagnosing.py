@@ -13,16 +13,19 @@ from django.db.models import Sum
 from django.utils import timezone
 
 from events import transport
+from events.clock import after, now
 from events.conf import settings
 from events.databases import clock_is_off, outbox_aliases
 from events.models import Delivery, EventRecord, Meter, PausedReceiver, Queue, Refusal, Size, State
 from events.operations.failures import forgotten_letters
+from events.operations.health import relay_health
 from events.operations.uncaptured import EXAMINED, uncaptured
 from events.operations.unserved import unfinished_pairs
 from events.outbox import LARGE
 from events.registry import registry
 from events.relay.behind import behind
 from events.relay.workers import Workforce
+from events.texts import duration
 
 Level = Literal["ok", "note", "warning", "error"]
 
@@ -155,16 +158,25 @@ def _clock(using: str) -> Iterator[Finding]:
 
 
 def _relay(using: str) -> Iterator[Finding]:
-    before = timezone.now() - timedelta(seconds=_RELAY_PATIENCE)
-    late = EventRecord.objects.using(using).filter(next_at__lt=before).count()
-    if late:
+    due = EventRecord.objects.using(using).filter(next_at__lt=after(-_RELAY_PATIENCE))
+    late = due.count()
+    oldest = due.order_by("next_at").values_list("next_at", flat=True).first()
+    if oldest is None:
+        yield Finding("ok", "no event is left lying by the relay")
+    elif relay_health(using).is_alive:
+        waited = duration((now(using) - oldest).total_seconds())
         yield Finding(
-            "error",
-            f"{late} events are due for more than {_RELAY_PATIENCE} s: no relay runs",
-            'Start a worker with EVENTS["RELAY"] on, or manage.py events relay.',
+            "warning",
+            f"{late:,} events are due for more than {_RELAY_PATIENCE} s, the oldest for {waited}: "
+            "a relay works on them",
+            "Look again in a minute. If there are no fewer then, its log says why.",
         )
     else:
-        yield Finding("ok", "no event is left lying by the relay")
+        yield Finding(
+            "error",
+            f"{late:,} events are due for more than {_RELAY_PATIENCE} s: no relay runs",
+            'Start a worker with EVENTS["RELAY"] on, or manage.py events relay.',
+        )
 
 
 def _figures(using: str) -> Iterator[Finding]:

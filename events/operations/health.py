@@ -144,6 +144,10 @@ def overview(aliases: Iterable[str], most: int | None = MANY) -> Overview:
     )
 
 
+def relay_health(using: str) -> RelayHealth:
+    return _relay(Queue.objects.using(using).all(), _meter(using))
+
+
 def _earliest(reach: Reach, meters: Iterable[Meter | None]) -> Reach:
     """The relays may have known for longer than this process."""
     times = [meter.broker_since for meter in meters if meter and meter.broker_ok is reach.ok]

@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
+from pytest_django import Settings
 
-from events.clock import after, after_sql
+from events.clock import after, after_sql, now
 from events.models import Queue
 
 pytestmark = pytest.mark.django_db
@@ -25,3 +26,12 @@ def test_after__by_hand_and_by_expression_agree(seconds: float) -> None:
     assert by_expression is not None
     # Both were asked a moment apart, of one clock.
     assert abs(by_hand - by_expression) < timedelta(seconds=5)
+
+
+@pytest.mark.parametrize("aware", [True, False])
+def test_now__is_of_the_clock_that_stored_times_are_of(settings: Settings, aware: bool) -> None:
+    settings.TIME_ZONE, settings.USE_TZ = "Asia/Tokyo", aware
+    row = Queue.objects.create(name="default", lease_until=after(-1000))
+    row.refresh_from_db()
+    assert row.lease_until is not None
+    assert 999 < (now("default") - row.lease_until).total_seconds() < 1010

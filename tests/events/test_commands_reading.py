@@ -16,10 +16,12 @@ from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
+from events.clock import after
 from events.management.console import plural
 from events.management.subcommands import SUBCOMMANDS
 from events.models import Delivery, EventRecord, Meter, PausedReceiver, Queue, Refusal, State, Worker
 from events.registry import registry
+from events.relay.lease import LEASE
 from events.relay.metering import METER
 from events.testing import drain
 from events.texts import duration
@@ -273,6 +275,33 @@ def test_doctor__events_left_lying__no_relay() -> None:
     Item.objects.create(title="x")
     drain()
     EventRecord.objects.update(next_at=timezone.now() - timedelta(minutes=1))
+    assert levels("error") == ["1 events are due for more than 30 s: no relay runs"]
+
+
+@pytest.mark.usefixtures("healthy")
+@pytest.mark.parametrize("sign", ["meter", "lease"])
+def test_doctor__events_left_lying_while_a_relay_works_on_them__is_no_error(sign: str) -> None:
+    Item.objects.create(title="x")
+    drain()
+    EventRecord.objects.update(next_at=timezone.now() - timedelta(minutes=4, seconds=1))
+    if sign == "meter":
+        Meter.objects.create(name=METER)
+    else:
+        Queue.objects.create(name="default", lease_owner="one", lease_until=after(LEASE))
+    assert levels("error") == []
+    assert levels("warning") == [
+        "1 events are due for more than 30 s, the oldest for 4 min: a relay works on them"
+    ]
+
+
+@pytest.mark.usefixtures("healthy")
+def test_doctor__events_left_lying_by_a_relay_that_died__no_relay() -> None:
+    Item.objects.create(title="x")
+    drain()
+    EventRecord.objects.update(next_at=after(-60))
+    Meter.objects.create(name=METER)
+    Meter.objects.update(read_at=after(-40))
+    Queue.objects.create(name="default", lease_owner="one", lease_until=after(-30))
     assert levels("error") == ["1 events are due for more than 30 s: no relay runs"]
 
 
