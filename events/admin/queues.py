@@ -1,21 +1,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
 
 from django.contrib import admin, messages
 from django.db import DEFAULT_DB_ALIAS, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from events.admin.base import ReadOnlyAdmin, ReasonForm, reason
 from events.admin.showing import link, list_of, moment
-from events.conf import settings
 from events.models import Delivery, Queue
 from events.operations.pausing import Target, pause, resume
-from events.relay.behind import due_since
+from events.relay.behind import oldest_due
 
 
 @admin.register(Queue)
@@ -28,11 +25,9 @@ class QueueAdmin(ReadOnlyAdmin):
 
     @admin.display(description="oldest delivery due since")
     def oldest_due(self, queue: Queue) -> str:
-        since = due_since(DEFAULT_DB_ALIAS, queue.name)
-        if since is None or queue.paused:
-            return moment(since)
-        late = timezone.now() - since > timedelta(seconds=settings.MAX_WAIT)
-        return f"{moment(since)}: it falls behind" if late else moment(since)
+        due = oldest_due(DEFAULT_DB_ALIAS, queue.name)
+        since = moment(due and due.since)
+        return f"{since}: it falls behind" if due and due.is_long and not queue.paused else since
 
     @admin.display(description="deliveries")
     def deliveries(self, queue: Queue) -> SafeString:

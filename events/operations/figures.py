@@ -16,7 +16,7 @@ from events.operations.minutes import last_hour
 from events.operations.pausing import known_queues
 from events.operations.unfinished import oldest_unfinished, queues_at_work, unfinished
 from events.operations.unserved import Unserved, unserved
-from events.relay.behind import due_since
+from events.relay.behind import oldest_due
 from events.relay.workers import Workforce
 
 # Seconds a person waits for a broker that doesn't answer.
@@ -34,13 +34,13 @@ class QueueFigures:
     waiting: int
     sent: int
     running: int
-    # Since when the oldest delivery is due that waits to be sent; None where none is.
+    # Since when the oldest delivery is due that no worker has taken, and for how many seconds; None where none is.
     due_since: datetime | None
+    due_for: float | None
 
     @property
     def is_behind(self) -> bool:
-        late = timedelta(seconds=settings.MAX_WAIT)
-        return not self.paused and self.due_since is not None and timezone.now() - self.due_since > late
+        return not self.paused and self.due_for is not None and self.due_for > settings.MAX_WAIT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +117,8 @@ def _queues(using: str, workforce: Workforce, depths: dict[str, int]) -> tuple[Q
     counts = unfinished(using, most=None).numbers
     paused = set(Queue.objects.using(using).filter(paused=True).values_list("name", flat=True))
     names = known_queues(using) | {queue for queue, _ in counts}
+    ordered = sorted(names, key=lambda name: (name not in settings.QUEUES, name))
+    due = {name: oldest_due(using, name) for name in ordered}
     return tuple(
         QueueFigures(
             name=name,
@@ -126,7 +128,8 @@ def _queues(using: str, workforce: Workforce, depths: dict[str, int]) -> tuple[Q
             waiting=counts[name, State.WAITING],
             sent=counts[name, State.SENT],
             running=counts[name, State.RUNNING],
-            due_since=due_since(using, name),
+            due_since=each and each.since,
+            due_for=each and each.waited.total_seconds(),
         )
-        for name in sorted(names, key=lambda name: (name not in settings.QUEUES, name))
+        for name, each in due.items()
     )

@@ -5,23 +5,24 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.test import Client
 from django.urls import reverse
+from pytest_django import Settings
 
 from events.clock import after
 from events.fast_path import fast_path
-from events.models import Delivery, EventRecord, Queue, State
+from events.models import Delivery, EventRecord, Queue, State, Worker
 from events.operations.diagnosing import Finding, _behind, _large
 from events.outbox import LARGE, large
 from events.relay import behind
 from tests.events.ageing import store
 from tests.events.operating import run
-from tests.events.plans import plans_of
+from tests.events.plans import plans_of, reads_all
 from tests.shop.models import Essay
 from tests.shop.signals import told
 
@@ -48,12 +49,53 @@ def waiting(seconds: float, queue: str = "default") -> None:
     Delivery.objects.filter(queue=queue).update(next_at=after(-seconds))
 
 
+def sent(seconds: float, queue: str = "default", *, by_relay: bool = True) -> EventRecord:
+    """A delivery whose message is in the broker for so long; by its emitter, right after the commit, else."""
+    Queue.objects.get_or_create(name=queue)
+    (event,) = store(1, receivers={"tests.first": queue}, states=(State.SENT,))
+    EventRecord.objects.filter(pk=event.pk).update(emitted_at=after(-3600 if by_relay else -seconds))
+    # It is looked for again and again, and found.
+    event.deliveries.update(sent_at=after(-seconds) if by_relay else None, next_at=after(10))
+    return event
+
+
 def test_behind__is_a_queue_whose_oldest_delivery_is_due_for_long() -> None:
     waiting(600)
     waiting(10, queue="audit")
     # A retry that is not due yet waits for nobody.
     waiting(-3600, queue="emails")
     assert [late.queue for late in behind.behind("default")] == ["default"]
+
+
+@pytest.mark.parametrize("by_relay", [True, False])
+def test_behind__is_a_queue_whose_oldest_message_waits_in_the_broker_for_long(by_relay: bool) -> None:
+    sent(600, by_relay=by_relay)
+    sent(10, queue="audit", by_relay=by_relay)
+    assert [late.queue for late in behind.behind("default")] == ["default"]
+    (late,) = behind.behind("default")
+    assert 600 <= late.waited.total_seconds() < 610
+    assert "default falls behind: its oldest delivery was due 10 min ago" in run("status")
+    assert [finding.level for finding in _behind("default")] == ["warning"]
+
+
+def test_behind__what_a_worker_has_taken_does_not_wait() -> None:
+    event = sent(600)
+    Worker.objects.create(id="one", held=[["tests.first", str(event.pk)]])
+    assert not list(behind.behind("default"))
+    sent(400)
+    (late,) = behind.behind("default")
+    assert 400 <= late.waited.total_seconds() < 410
+
+
+@pytest.mark.parametrize("how", [waiting, sent])
+def test_behind__waits_by_the_clock_that_times_are_stored_by(
+    settings: Settings, how: Callable[[float], object]
+) -> None:
+    settings.TIME_ZONE, settings.USE_TZ = "Asia/Tokyo", False
+    how(1000)
+    (late,) = behind.behind("default")
+    assert 1000 <= late.waited.total_seconds() < 1010
+    assert "default falls behind: its oldest delivery was due 17 min ago" in run("status")
 
 
 def test_behind__a_paused_queue_is_not() -> None:
@@ -98,10 +140,12 @@ def test_admin__says_so(admin: Client) -> None:
 
 def test_behind__is_found_by_the_index_of_the_unfinished() -> None:
     waiting(600)
+    sent(600)
     plans = plans_of(lambda: list(behind.behind("default")))
     asked = {sql: text for sql, text in plans.items() if re.search('FROM [`"]offload_delivery', sql)}
-    assert asked
+    assert len(asked) == 2
     assert all("offload_delivery_due" in text for text in asked.values()), asked
+    assert not any(reads_all(text) for text in asked.values()), asked
 
 
 def test_large_event__is_told_once_for_each_type_in_the_log(caplog: pytest.LogCaptureFixture) -> None:

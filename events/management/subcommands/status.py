@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 
 from events.management.console import Console, ago, plural
 from events.management.subcommands.base import Subcommand, add_database, add_json, aliases, labelled
-from events.operations.figures import Figures, figures
+from events.operations.figures import Figures, QueueFigures, figures
+from events.texts import duration
 
 
 class Status(Subcommand):
@@ -47,7 +48,7 @@ def _print(console: Console, found: Figures, label: str) -> None:
     console.table(head, [_row(queue) for queue in found.queues])
     for queue in found.queues:
         if queue.is_behind:
-            text = f"{queue.name} falls behind: its oldest delivery was due {ago(queue.due_since)}"
+            text = f"{queue.name} falls behind: its oldest delivery was due {_ago(queue)}"
             console.line(console.style.WARNING(text))
     for name in found.paused_receivers:
         if name in found.parked:
@@ -67,11 +68,14 @@ def _print(console: Console, found: Figures, label: str) -> None:
         )
 
 
-def _row(queue: Any) -> tuple[object, ...]:
+def _row(queue: QueueFigures) -> tuple[object, ...]:
     depth = "?" if queue.depth is None else queue.depth
     paused = "paused" if queue.paused else ""
-    oldest = ago(queue.due_since)
-    return (queue.name, depth, queue.processes, queue.waiting, queue.sent, queue.running, oldest, paused)
+    return (queue.name, depth, queue.processes, queue.waiting, queue.sent, queue.running, _ago(queue), paused)
+
+
+def _ago(queue: QueueFigures) -> str:
+    return "–" if queue.due_for is None else f"{duration(queue.due_for)} ago"
 
 
 def _next(found: list[Figures]) -> str:
