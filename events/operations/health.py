@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.utils import timezone
 
+from events import clock
 from events.conf import settings
 from events.fast_path import fast_path
 from events.models import UNFINISHED, Meter, PausedReceiver, Queue, State
@@ -19,11 +20,12 @@ from events.operations.reaching import Reach, broker, database
 from events.operations.unfinished import MANY, Unfinished, unfinished
 from events.registry import registry
 from events.relay.lease import LEASE
+from events.relay.metering import LEASE as METER_LEASE
 from events.relay.metering import METER
 from events.relay.workers import Workforce
 
 # Seconds without a sign of a relay after which there is none: its lease has run out.
-_SILENT = timedelta(seconds=2 * LEASE)
+_SILENT = 2.0 * LEASE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,16 +80,16 @@ class ReceiverHealth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelayHealth:
-    # When one last fed a queue, and when one last read the meter; None for never.
+    # When one last gave a sign of life, how many seconds ago, and who; None for never.
     beat_at: datetime | None
+    silent_for: float | None
     owner: str
+    # When one last began to read the meter.
     read_at: datetime | None
 
     @property
     def is_alive(self) -> bool:
-        """The meter is read while all queues are paused, too."""
-        seen = [at for at in (self.beat_at, self.read_at) if at is not None]
-        return bool(seen) and timezone.now() - max(seen) < _SILENT
+        return self.silent_for is not None and self.silent_for < _SILENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +147,7 @@ def overview(aliases: Iterable[str], most: int | None = MANY) -> Overview:
 
 
 def relay_health(using: str) -> RelayHealth:
-    return _relay(Queue.objects.using(using).all(), _meter(using))
+    return _relay(using, Queue.objects.using(using).all(), _meter(using))
 
 
 def _earliest(reach: Reach, meters: Iterable[Meter | None]) -> Reach:
@@ -182,7 +184,7 @@ def _health(
         workers=len(workforce.workers),
         queues=tuple(_queues(queues, rows, hour, now, workforce, depths)),
         receivers=tuple(_receivers(hour, now, dead, paused)),
-        relay=_relay(rows.values(), meter),
+        relay=_relay(using, rows.values(), meter),
     )
 
 
@@ -247,12 +249,33 @@ def _trouble(name: str, dead: dict[str, int], now: Unfinished) -> tuple[Any, ...
     return -dead.get(name, 0), -now.retrying.numbers[name], name
 
 
-def _relay(rows: Iterable[Queue], meter: Meter | None) -> RelayHealth:
-    """Each round takes the lease of each queue that is not paused, for so long from then on."""
-    held = {row.lease_until: row.lease_owner for row in rows if row.lease_until is not None}
-    last = max(held, default=None)
+class _Sign(NamedTuple):
+    at: datetime
+    owner: str
+
+
+def _relay(using: str, rows: Iterable[Queue], meter: Meter | None) -> RelayHealth:
+    """By the last sign of any. The meter's alone are left where no queue has anything unfinished, or all are paused."""
+    last = max([*_fed(rows), *_read(meter)], default=None)
     return RelayHealth(
-        beat_at=last - timedelta(seconds=LEASE) if last else None,
-        owner=held[last] if last else "",
+        beat_at=last and last.at,
+        silent_for=last and (clock.now(using) - last.at).total_seconds(),
+        owner=last.owner if last else "",
         read_at=meter.read_at if meter else None,
     )
+
+
+def _fed(rows: Iterable[Queue]) -> Iterator[_Sign]:
+    """Each round takes the leases of the queues with something unfinished, or finds that they last a while yet."""
+    for row in rows:
+        if row.lease_until is not None:
+            yield _Sign(row.lease_until - timedelta(seconds=LEASE), row.lease_owner)
+
+
+def _read(meter: Meter | None) -> Iterator[_Sign]:
+    """It is read every few seconds. A reading that has much to catch up on renews its lease with each minute."""
+    if meter is None:
+        return
+    yield _Sign(meter.read_at, meter.lease_owner)
+    if meter.lease_until is not None:
+        yield _Sign(meter.lease_until - timedelta(seconds=METER_LEASE), meter.lease_owner)

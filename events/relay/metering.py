@@ -33,7 +33,7 @@ KEPT = timedelta(hours=3)
 # The first reading of all goes back so far.
 _BEGINNING = timedelta(hours=1)
 # Seconds a relay keeps the meter without a word.
-_LEASE = 30
+LEASE = 30
 # Seconds that a commit may come after what it says: those of the minute that runs are added up meanwhile.
 _LATE = timedelta(seconds=2)
 
@@ -108,7 +108,7 @@ class Reader:
         _write(self._using, current, self._counts)
 
     def _note(self, **values: datetime) -> None:
-        if not _ours(self._using).update(lease_until=after(_LEASE), **values):
+        if not _ours(self._using).update(lease_until=after(LEASE), **values):
             raise NotOurs
 
 
@@ -124,7 +124,7 @@ def _next(using: str, minute: datetime) -> datetime | None:
 def _taken(using: str) -> Meter | None:
     meters = Meter.objects.using(using)
     free = Q(lease_until=None) | Q(lease_until__lt=Now()) | Q(lease_owner=who())
-    values: dict[str, Any] = {"lease_owner": who(), "lease_until": after(_LEASE), "read_at": Now()}
+    values: dict[str, Any] = {"lease_owner": who(), "lease_until": after(LEASE), "read_at": Now()}
     rows = meters.filter(free, name=METER)
     if not rows.update(**values):
         meters.bulk_create([Meter(name=METER)], ignore_conflicts=True)
@@ -148,7 +148,7 @@ def _write(using: str, minute: datetime, counts: Mapping[Key, Counted]) -> None:
         return
     with transaction.atomic(using=using):
         # Locks the meter: a relay that lost it and doesn't know yet waits here, and then is told.
-        if not _ours(using).update(lease_until=after(_LEASE)):
+        if not _ours(using).update(lease_until=after(LEASE)):
             raise NotOurs
         always = Minute.ever(using)
         stored, ever = _stored(using, minute), _stored(using, always)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -12,8 +13,10 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from pytest_django import Settings
 
 from events.admin import measures
+from events.clock import after
 from events.fast_path import fast_path
 from events.models import Delivery, EventRecord, Meter, Minute, PausedReceiver, Queue, State, Worker
 from events.operations import reaching
@@ -149,6 +152,48 @@ def test_relay__its_last_round() -> None:
 def test_relay__all_queues_paused__is_alive_even_so() -> None:
     Meter.objects.create(name=METER)
     assert health().relay.is_alive
+
+
+def relay_card(client: Client) -> str:
+    html = client.get(NOW).content.decode()
+    return html[html.index("<dt>Relay</dt>") :].partition("</dd>")[0]
+
+
+def test_relay__idle_for_minutes__shows_its_sign_of_life(log_in: Callable[..., Client]) -> None:
+    client = log_in("view_minute")
+    # It fed a queue, and nothing has been unfinished since.
+    Queue.objects.create(name="default", lease_owner="one", lease_until=after(-290))
+    assert not health().relay.is_alive
+    assert "5.0 min ago" in relay_card(client)
+    Meter.objects.create(name=METER, lease_owner="two")
+    Meter.objects.update(read_at=after(-4))
+    found = health().relay
+    assert (found.is_alive, found.owner) == (True, "two")
+    assert re.search(r"[45]\.\d s ago", relay_card(client))
+
+
+def test_relay__catches_up_on_its_figures__is_alive_meanwhile() -> None:
+    Meter.objects.create(name=METER, lease_owner="one", lease_until=after(28))
+    Meter.objects.update(read_at=after(-90))
+    found = health().relay
+    assert found.is_alive
+    assert found.beat_at is not None
+    assert found.read_at is not None
+    assert found.beat_at - found.read_at > timedelta(seconds=80)
+
+
+def test_relay__died_while_it_counted__is_silent_since_then() -> None:
+    Meter.objects.create(name=METER, lease_owner="one", lease_until=after(5))
+    Meter.objects.update(read_at=after(-25))
+    assert not health().relay.is_alive
+
+
+def test_relay__is_alive_by_the_clock_that_times_are_stored_by(settings: Settings) -> None:
+    settings.TIME_ZONE, settings.USE_TZ = "Asia/Tokyo", False
+    Meter.objects.create(name=METER)
+    assert health().relay.is_alive
+    Meter.objects.update(read_at=after(-60))
+    assert 60 <= (health().relay.silent_for or 0) < 70
 
 
 def test_breaker__its_state_and_since_when(monkeypatch: pytest.MonkeyPatch) -> None:
