@@ -10,13 +10,14 @@ from django.utils import timezone
 
 from events import transport
 from events.conf import settings
-from events.models import EventRecord, PausedReceiver, Queue, State
+from events.models import EventRecord, Meter, Minute, PausedReceiver, Queue, State
 from events.operations.failures import FailingReceiver, by_receiver
-from events.operations.minutes import last_hour
+from events.operations.minutes import Hour, last_hour
 from events.operations.pausing import known_queues
 from events.operations.unfinished import oldest_unfinished, queues_at_work, unfinished
 from events.operations.unserved import Unserved, unserved
 from events.relay.behind import oldest_due
+from events.relay.metering import METER, floor
 from events.relay.workers import Workforce
 
 # Seconds a person waits for a broker that doesn't answer.
@@ -65,16 +66,16 @@ class Figures:
 
 
 def figures(using: str) -> Figures:
-    events = EventRecord.objects.using(using)
-    now = timezone.now()
-    hour = last_hour(using).total()
+    found = last_hour(using)
+    hour = found.total()
+    minute, emitted = _emitted(using, found)
     workforce = Workforce.read(using)
     depths, error = broker_depths(sorted(known_queues(using)))
     return Figures(
         using=using,
-        emitted_last_minute=events.filter(emitted_at__gte=now - timedelta(minutes=1)).count(),
-        emitted_last_hour=hour.pop("emitted"),
-        last_hour={state: number for state, number in hour.items() if number},
+        emitted_last_minute=minute,
+        emitted_last_hour=emitted,
+        last_hour={state: number for state, number in hour.items() if number and state != Minute.EMITTED},
         oldest_undelivered=oldest_undelivered(using),
         queues=_queues(using, workforce, depths),
         failing=tuple(by_receiver(using)),
@@ -87,6 +88,22 @@ def figures(using: str) -> Figures:
         ),
         workers=len(workforce.workers),
         broker_error=error,
+    )
+
+
+def _emitted(using: str, hour: Hour) -> tuple[int, int]:
+    """Events of the last minute, and of the last hour: as the minutes say that a relay has counted, then one by one.
+
+    The last minute is counted so, too: what committed late is in both, and the hour never less.
+    """
+    events, minute_ago = EventRecord.objects.using(using), timezone.now() - timedelta(minutes=1)
+    meter = Meter.objects.using(using).filter(name=METER).first()
+    counted_to = (meter and meter.counted_to) or hour.bars[0].minute
+    live = max(hour.bars[0].minute, min(counted_to, floor(minute_ago)))
+    before = sum(bar.emitted for bar in hour.bars if bar.minute < live)
+    return (
+        events.filter(emitted_at__gte=minute_ago).count(),
+        before + events.filter(emitted_at__gte=live).count(),
     )
 
 

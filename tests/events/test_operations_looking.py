@@ -15,7 +15,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from events import Event
-from events.models import Delivery, EventRecord, State
+from events.models import Delivery, EventRecord, Meter, State
 from events.operations.failures import by_receiver, failures, forgotten_letters
 from events.operations.figures import figures, oldest_undelivered
 from events.operations.following import Follower
@@ -25,7 +25,7 @@ from events.testing import drain
 from events.texts import last_line
 from tests.events.ageing import store
 from tests.events.conftest import Offloaded
-from tests.events.ending import counted
+from tests.events.ending import counted, ended
 from tests.events.operating import FRAGILE, broker_away, bury, offload_fragile, run, strained
 from tests.shop.models import Item
 
@@ -147,6 +147,29 @@ def test_figures__of_the_last_hour__as_a_relay_counted_them() -> None:
     counted(number=9, minutes_ago=70)
     found = figures("default")
     assert found.last_hour == {"done": 3, "dead": 2}
+    assert found.emitted_last_hour == 5
+
+
+def test_figures__of_the_last_hour__have_what_no_relay_has_counted_yet() -> None:
+    ended(timezone.now())
+    found = figures("default")
+    assert (found.emitted_last_minute, found.emitted_last_hour) == (1, 1)
+    # Of a few minutes ago, and no relay has run since; of the hour before.
+    for minutes, number in ((5, 2), (70, 4)):
+        ended(timezone.now() - timedelta(minutes=minutes), number=number)
+    assert figures("default").emitted_last_hour == 3
+    counted(number=8)
+    ended(timezone.now())
+    assert figures("default").emitted_last_hour == 3 + 8 + 1
+
+
+def test_figures__of_the_last_hour__have_what_was_committed_late() -> None:
+    counted(number=3)
+    # Of a minute that a relay has counted, if it is not the one that runs.
+    ended(timezone.now() - timedelta(seconds=50), number=2)
+    Meter.objects.update(counted_to=timezone.now())
+    found = figures("default")
+    assert found.emitted_last_minute >= 2
     assert found.emitted_last_hour == 5
 
 
