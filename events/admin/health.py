@@ -134,6 +134,7 @@ def _outbox(found: Health) -> dict[str, Any]:
 
 def _cards(found: Health) -> list[dict[str, Any]]:
     last = found.last_minute
+    minute = timezone.localtime(last.minute)
     oldest = found.oldest_undelivered
     late = oldest is not None and (timezone.now() - oldest).total_seconds() > settings.MAX_WAIT
     hour = found.last_hour
@@ -143,14 +144,19 @@ def _cards(found: Health) -> list[dict[str, Any]]:
     failing = measures.at_least(found.retrying, more=found.more_retrying)
     return [
         _card("Oldest undelivered", measures.ago(oldest), "event not yet with all its receivers", bad=late),
-        _card("Last minute", f"{last.done + last.skipped + last.dead:,}", f"of {last.emitted:,} events emitted"),
-        _card("Last hour", f"{hour['done'] + hour['skipped'] + hour['dead']:,}", f"{hour['emitted']:,} events emitted"),
+        _card("Last minute", f"{last.done + last.skipped + last.dead:,}", f"{_ended(last.emitted)}, at {minute:%H:%M}"),
+        _card("Last hour", f"{hour['done'] + hour['skipped'] + hour['dead']:,}", _ended(hour["emitted"])),
         _card("Failing now", failing, "failed, and tried again", bad=found.retrying, url=waiting),
         _card("Died in the last hour", f"{hour['dead']:,}", f"{hour['skipped']:,} skipped", bad=hour["dead"]),
         _card("Dead letters", f"{found.dead:,}", "wait for a person", bad=found.dead, url=dead),
         _card("Workers", f"{found.workers:,}", "give signs of life", bad=not found.workers),
         _card("Relay", _ago(relay.silent_for), relay.owner, bad=not relay.is_alive),
     ]  # fmt: skip
+
+
+def _ended(events: int) -> str:
+    """Beside how many: an event has a delivery for each of its receivers, so there are mostly fewer of them."""
+    return f"deliveries ended; {events:,} {'event' if events == 1 else 'events'} emitted"
 
 
 def _ago(seconds: float | None) -> str:

@@ -21,7 +21,7 @@ from events.fast_path import fast_path
 from events.models import Delivery, EventRecord, Meter, Minute, PausedReceiver, Queue, State, Worker
 from events.operations import reaching
 from events.operations.health import Health, overview
-from events.relay.metering import METER
+from events.relay.metering import METER, MINUTE, floor
 from tests.events.ageing import store
 from tests.events.ending import counted
 from tests.events.operating import broker_away
@@ -154,22 +154,17 @@ def test_relay__all_queues_paused__is_alive_even_so() -> None:
     assert health().relay.is_alive
 
 
-def relay_card(client: Client) -> str:
-    html = client.get(NOW).content.decode()
-    return html[html.index("<dt>Relay</dt>") :].partition("</dd>")[0]
-
-
 def test_relay__idle_for_minutes__shows_its_sign_of_life(log_in: Callable[..., Client]) -> None:
     client = log_in("view_minute")
     # It fed a queue, and nothing has been unfinished since.
     Queue.objects.create(name="default", lease_owner="one", lease_until=after(-290))
     assert not health().relay.is_alive
-    assert "5.0 min ago" in relay_card(client)
+    assert "5.0 min ago" in card(client, "Relay")
     Meter.objects.create(name=METER, lease_owner="two")
     Meter.objects.update(read_at=after(-4))
     found = health().relay
     assert (found.is_alive, found.owner) == (True, "two")
-    assert re.search(r"[45]\.\d s ago", relay_card(client))
+    assert re.search(r"[45]\.\d s ago", card(client, "Relay"))
 
 
 def test_relay__catches_up_on_its_figures__is_alive_meanwhile() -> None:
@@ -243,6 +238,26 @@ def test_page__every_figure_is_on_it(log_in: Callable[..., Client]) -> None:
         assert text in html
     assert 'class="events-bar-done"' in html
     assert "<polyline" in html
+
+
+def card(client: Client, name: str) -> str:
+    html = client.get(NOW).content.decode()
+    text = html[html.index(f"<dt>{name}</dt>") :].partition("</dd>")[0]
+    return " ".join(re.sub("<[^>]*>", " ", text).split())
+
+
+def test_page__says_which_minute_it_is_and_what_of_it_are_deliveries_and_what_events(
+    log_in: Callable[..., Client],
+) -> None:
+    client = log_in("view_minute")
+    counted(number=16)
+    minute = floor(timezone.now()) - MINUTE
+    emitted = Minute.objects.filter(state=Minute.EMITTED, minute__gt=Minute.EVER)
+    assert emitted.update(minute=minute, count=8) == 1
+    assert card(client, "Last minute") == (
+        f"Last minute 16 deliveries ended; 8 events emitted, at {timezone.localtime(minute):%H:%M}"
+    )
+    assert card(client, "Last hour") == "Last hour 16 deliveries ended; 8 events emitted"
 
 
 @pytest.mark.parametrize("address", [PAGE, NOW, JSON])
