@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from io import StringIO
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 from pytest_django import Settings
@@ -228,6 +230,23 @@ def test_forget__misspelt_model__is_an_error() -> None:
     assert str(caught.value) == (
         "No event names library.user/1, and no model is called 'library.user'. Did you mean auth.user?"
     )
+
+
+def test_forget__misspelt_model__is_an_error_whatever_else_its_key_is_in() -> None:
+    Item.objects.create(title="42")
+    drain()
+    for options in ([], ["--dry-run"]):
+        out = StringIO()
+        with pytest.raises(CommandError, match=r"^No event names library\.user/42, and no model is called"):
+            call_command("events", "forget", "library.user/42", *options, stdout=out)
+        assert not out.getvalue()
+
+
+def test_forget__its_examples_name_a_model_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run("forget", "--help")
+    named = set(re.findall(r"(\w+\.\w+)/42", capsys.readouterr().out))
+    assert named == {User._meta.label_lower}
 
 
 def test_forget__model_that_is_gone__is_none_where_events_name_it() -> None:
