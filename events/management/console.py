@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, is_dataclass
 from datetime import datetime
 from typing import Any
@@ -14,10 +16,13 @@ from django.core.management.base import OutputWrapper
 from django.core.management.color import Style
 from django.utils import timezone
 
+from events.management.overwriting import CLEAR, lines_over_progress
 from events.texts import duration
 
 # Seconds between two lines of progress where there is no terminal to draw on.
 _EVERY = 5.0
+# Of a terminal that doesn't say how wide it is.
+_COLUMNS = 80
 
 
 class Console:
@@ -27,6 +32,7 @@ class Console:
         self.style = style
         self._said = time.monotonic()
         self._drawn = False
+        self._logs = ExitStack()
 
     def line(self, text: str = "") -> None:
         self._stdout.write(text)
@@ -63,20 +69,37 @@ class Console:
         """Whether progress is drawn."""
         return self._stderr.isatty()
 
+    @property
+    def width(self) -> int:
+        """Characters that progress has room for: one more and it would leave a row behind with each change."""
+        try:
+            columns = os.get_terminal_size(self._stderr.fileno()).columns
+        except (AttributeError, OSError, ValueError):
+            columns = 0
+        # In the last one some terminals go on to the next row. What says that it has none doesn't know.
+        return (columns or _COLUMNS) - 1
+
     def progress(self, text: str) -> None:
         """Drawn over itself on a terminal; elsewhere a line every few seconds."""
         if self._stderr.isatty():
-            self._drawn = True
-            self._stderr.write(f"\r{text}\x1b[K", ending="")
-            self._stderr.flush()
+            self._draw(text[: self.width])
         elif time.monotonic() - self._said > _EVERY:
             self._said = time.monotonic()
             self._stderr.write(text)
 
     def end_progress(self) -> None:
         if self._drawn:
-            self._stderr.write("\r\x1b[K", ending="")
+            self._stderr.write(CLEAR, ending="")
+            self._stderr.flush()
             self._drawn = False
+            self._logs.close()
+
+    def _draw(self, text: str) -> None:
+        if not self._drawn:
+            self._drawn = True
+            self._logs.enter_context(lines_over_progress())
+        self._stderr.write(f"\r{text}\x1b[K", ending="")
+        self._stderr.flush()
 
 
 def _row(cells: Sequence[str], widths: Sequence[int]) -> str:

@@ -20,7 +20,10 @@ _SHARE = 20
 # Seconds between two lines of a log, and the deliveries from which on a backlog is worth one.
 _LOG_EVERY = 30.0
 _WORTH = 1_000
-_WIDTH = 24
+# What the numbers are of, and how long the bar is; taken is the first that there is room for.
+_WORDS = ("events to examine", "deliveries waiting")
+_FEW_WORDS = ("events", "deliveries")
+_FORMS = ((_WORDS, 24), (_WORDS, 12), (_FEW_WORDS, 24), (_FEW_WORDS, 12), (_FEW_WORDS, 0))
 
 
 class Watch:
@@ -49,7 +52,7 @@ class Watch:
     def _show(self, at: float) -> None:
         if self._console.is_terminal:
             if self._progress.now.deliveries:
-                self._console.progress(line(self._progress))
+                self._console.progress(line(self._progress, self._console.width))
             else:
                 self._console.end_progress()
         elif self._progress.now.deliveries >= _WORTH and at >= self._log_at:
@@ -57,12 +60,21 @@ class Watch:
             logger.info("events.relay %s", pairs(self._progress))
 
 
-def line(progress: Progress) -> str:
-    """`[######......]  48 %  20,000 events to examine, 1,000 deliveries waiting, 3,100/s, 2 min left`."""
-    now = progress.now
-    filled = round(progress.share * _WIDTH)
-    parts = [f"{now.events:,} events to examine", f"{now.waiting:,} deliveries waiting", *_pace(progress)]
-    return f"[{'#' * filled}{'.' * (_WIDTH - filled)}] {progress.share:4.0%}  {', '.join(parts)}"
+def line(progress: Progress, width: int) -> str:
+    """`[######......]  48 %  20,000 events to examine, 1,000 deliveries waiting, 3,100/s, 2 min left`.
+
+    In as many words, and with as long a bar, as there is room for.
+    """
+    texts = [_drawn(progress, words, bar) for words, bar in _FORMS]
+    return next((text for text in texts if len(text) <= width), texts[-1])
+
+
+def _drawn(progress: Progress, words: tuple[str, str], bar: int) -> str:
+    filled = round(progress.share * bar)
+    drawn = f"[{'#' * filled}{'.' * (bar - filled)}] " if bar else ""
+    numbers = zip((progress.now.events, progress.now.waiting), words, strict=True)
+    parts = [*(f"{number:,} {word}" for number, word in numbers), *_pace(progress)]
+    return f"{drawn}{progress.share:4.0%}  {', '.join(parts)}"
 
 
 def _pace(progress: Progress) -> list[str]:

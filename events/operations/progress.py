@@ -14,6 +14,8 @@ from events.models import IS_WAITING, Delivery, EventRecord
 _SAMPLE = 100
 # Seconds over which a rate is taken.
 _WINDOW = 30.0
+# So many times as many deliveries as at the look before are another backlog: committed at once, not grown.
+_LEAP = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,13 +55,17 @@ class Progress:
 
     def add(self, at: float, now: Ahead) -> None:
         """`at`: seconds by any clock that never goes back."""
-        if not now.deliveries:
+        if not now.deliveries or self._is_new(now):
+            # What was before it is no part of its pace.
             self._seen.clear()
             self._most = 0
         self._most = max(self._most, now.deliveries)
         self._seen.append((at, now))
         while at - self._seen[0][0] > _WINDOW:
             self._seen.popleft()
+
+    def _is_new(self, now: Ahead) -> bool:
+        return bool(self._seen) and now.deliveries > _LEAP * self.now.deliveries
 
     @property
     def now(self) -> Ahead:
