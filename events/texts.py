@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+from datetime import datetime
+
+from django.utils import timezone
+
 # Characters.
 _LOGGED = 2_000
 
@@ -29,6 +33,11 @@ def unquoted(text: str) -> str:
     """What we say ourselves: the words of an error, which may hold anything, come after a colon."""
     ours, colon, _ = text.partition(": ")
     return f"{ours}: …" if colon else text
+
+
+def local(at: datetime) -> datetime:
+    """As a person's clock shows it; where USE_TZ is off it is that already."""
+    return timezone.localtime(at) if timezone.is_aware(at) else at
 
 
 def duration(seconds: float) -> str:

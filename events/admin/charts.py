@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from events.operations.minutes import Bar
+from events.texts import local
 
 _WIDTH, _HEIGHT = 600, 120
 _SPARK_WIDTH, _SPARK_HEIGHT = 120, 24
@@ -74,7 +74,7 @@ def _bar(bar: Bar, x: float, step: float, most: int) -> SafeString:
 
 def _told_bar(bar: Bar) -> str:
     words = ", ".join(f"{getattr(bar, name):,} {name}" for name in _STACK if getattr(bar, name))
-    return f"{timezone.localtime(bar.minute):%H:%M}: {words}"
+    return f"{local(bar.minute):%H:%M}: {words}"
 
 
 def _told(bars: Sequence[Bar], most: int) -> str:

@@ -11,7 +11,6 @@ from django.db.models.functions import Left
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path
-from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
@@ -34,7 +33,7 @@ from events.admin.showing import (
 from events.models import Delivery, EventRecord, Size, State
 from events.operations.telling import Moment, Told, row_of, timeline, user_of
 from events.operations.tracing import trace
-from events.texts import duration
+from events.texts import duration, local
 
 # Events that one caused, shown on its page.
 _CAUSED = 100
@@ -200,5 +199,5 @@ def _envelope(event: EventRecord, most: int) -> tuple[str, int]:
 
 def _shown(each: Moment) -> dict[str, str]:
     # With milliseconds: what happens to a delivery is often over in fewer than a hundred.
-    at = f"{timezone.localtime(each.at):%Y-%m-%d %H:%M:%S.%f}"[:-3]
+    at = f"{local(each.at):%Y-%m-%d %H:%M:%S.%f}"[:-3]
     return {"at": at, "took": duration(each.took.total_seconds()), "what": each.what, "error": each.error}

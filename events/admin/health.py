@@ -22,6 +22,7 @@ from events.databases import outbox_aliases
 from events.models import Delivery, Minute, State
 from events.operations.health import Health, Overview, QueueHealth, ReceiverHealth, overview
 from events.operations.reaching import Reach
+from events.texts import local
 
 
 @admin.register(Minute)
@@ -113,9 +114,9 @@ def _link(name: str, reach: Reach) -> dict[str, Any]:
 
 
 def _since(at: datetime) -> str:
-    local = timezone.localtime(at)
-    same_day = local.date() == timezone.localdate()
-    return f"since {local:%H:%M:%S}" if same_day else f"since {local:%Y-%m-%d %H:%M}"
+    shown = local(at)
+    same_day = shown.date() == local(timezone.now()).date()
+    return f"since {shown:%H:%M:%S}" if same_day else f"since {shown:%Y-%m-%d %H:%M}"
 
 
 def _outbox(found: Health) -> dict[str, Any]:
@@ -134,7 +135,7 @@ def _outbox(found: Health) -> dict[str, Any]:
 
 def _cards(found: Health) -> list[dict[str, Any]]:
     last = found.last_minute
-    minute = timezone.localtime(last.minute)
+    minute = local(last.minute)
     oldest = found.oldest_undelivered
     late = oldest is not None and (timezone.now() - oldest).total_seconds() > settings.MAX_WAIT
     hour = found.last_hour

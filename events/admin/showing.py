@@ -12,7 +12,6 @@ from django.apps import apps
 from django.db.models import Model
 from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, reverse
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
@@ -20,7 +19,7 @@ from django.utils.safestring import SafeString
 from events.delivery import kill_switch
 from events.models import Action, Delivery, PausedReceiver, State
 from events.operations.telling import Change
-from events.texts import unquoted
+from events.texts import local, unquoted
 
 EMPTY = "–"
 
@@ -79,7 +78,7 @@ def receiver_name(path: str) -> SafeString:
 
 def moment(at: datetime | None) -> str:
     """With seconds, which Django's own format leaves out."""
-    return f"{timezone.localtime(at):%Y-%m-%d %H:%M:%S}" if at else EMPTY
+    return f"{local(at):%Y-%m-%d %H:%M:%S}" if at else EMPTY
 
 
 def preformatted(text: str) -> SafeString | str:

@@ -144,7 +144,8 @@ def test_behind__is_found_by_the_index_of_the_unfinished() -> None:
     plans = plans_of(lambda: list(behind.behind("default")))
     asked = {sql: text for sql, text in plans.items() if re.search('FROM [`"]offload_delivery', sql)}
     assert len(asked) == 2
-    assert all("offload_delivery_due" in text for text in asked.values()), asked
+    # Of those that wait, or of all unfinished ones: as SQLite's statistics of an earlier test have it.
+    assert all(re.search("offload_delivery_(due|turn)", text) for text in asked.values()), asked
     assert not any(reads_all(text) for text in asked.values()), asked
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.core.management.base import CommandError
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
@@ -81,7 +82,13 @@ def moment(text: str) -> datetime:
         raise argparse.ArgumentTypeError(
             f"{text!r} is no time: write 2026-03-01, 2026-03-01T12:00, 2h or 7d (ago)"
         )
-    return found if timezone.is_aware(found) else timezone.make_aware(found)
+    return _as_stored(found)
+
+
+def _as_stored(found: datetime) -> datetime:
+    if timezone.is_aware(found) == settings.USE_TZ:
+        return found
+    return timezone.make_aware(found) if settings.USE_TZ else timezone.make_naive(found)
 
 
 def add_operator(parser: argparse.ArgumentParser) -> None:

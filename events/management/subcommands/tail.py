@@ -19,6 +19,7 @@ from events.management.subcommands.base import (
 from events.management.subcommands.trace import outcome
 from events.models import Delivery, State
 from events.operations.following import Follower
+from events.texts import local
 
 # Seconds between two looks.
 _EVERY = 0.5
@@ -78,7 +79,5 @@ def _print(console: Console, row: Delivery, label: str, *, json: bool) -> None:
             }
         )
         return
-    line = (
-        f"{label}{timezone.localtime(at):%H:%M:%S}  {row.pk}  {row.event}  -> {row.receiver}: {outcome(row)}"
-    )
+    line = f"{label}{local(at):%H:%M:%S}  {row.pk}  {row.event}  -> {row.receiver}: {outcome(row)}"
     console.line(console.style.ERROR(line) if row.state == State.DEAD else line)

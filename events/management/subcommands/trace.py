@@ -4,14 +4,12 @@ import argparse
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from django.utils import timezone
-
 from events.management.console import Console
 from events.management.subcommands.base import Subcommand, add_database, add_json, aliases, chosen_database
 from events.models import Delivery, EventRecord, State
 from events.operations.telling import Moment, Told, timeline
 from events.operations.tracing import Node, NoTrace, Trace, find_event, trace
-from events.texts import duration, last_line
+from events.texts import duration, last_line, local
 
 
 class ShowTrace(Subcommand):
@@ -73,7 +71,7 @@ def _told(told: Told) -> Iterator[str]:
 
 
 def _moment(each: Moment) -> str:
-    at = f"{timezone.localtime(each.at):%H:%M:%S.%f}"[:-3]
+    at = f"{local(each.at):%H:%M:%S.%f}"[:-3]
     error = f": {each.error}" if each.error else ""
     return f"{at}  +{duration(each.took.total_seconds()):<8}  {each.what}{error}"
 
