@@ -151,17 +151,13 @@ def _cards(found: Health) -> list[dict[str, Any]]:
         _card("Died in the last hour", f"{hour['dead']:,}", f"{hour['skipped']:,} skipped", bad=hour["dead"]),
         _card("Dead letters", f"{found.dead:,}", "wait for a person", bad=found.dead, url=dead),
         _card("Workers", f"{found.workers:,}", "give signs of life", bad=not found.workers),
-        _card("Relay", _ago(relay.silent_for), relay.owner, bad=not relay.is_alive),
+        _card("Relay", measures.seconds_ago(relay.silent_for), relay.owner, bad=not relay.is_alive),
     ]  # fmt: skip
 
 
 def _ended(events: int) -> str:
     """Beside how many: an event has a delivery for each of its receivers, so there are mostly fewer of them."""
     return f"deliveries ended; {events:,} {'event' if events == 1 else 'events'} emitted"
-
-
-def _ago(seconds: float | None) -> str:
-    return measures.span(None) if seconds is None else f"{measures.span(max(seconds, 0.0))} ago"
 
 
 def _card(name: str, value: str, text: str, *, bad: object = False, url: str = "") -> dict[str, Any]:

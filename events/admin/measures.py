@@ -40,9 +40,11 @@ def several(numbers: Sequence[float | None]) -> str:
 
 
 def ago(at: datetime | None) -> str:
-    if at is None:
-        return EMPTY
-    return f"{span(max((timezone.now() - at).total_seconds(), 0.0))} ago"
+    return seconds_ago(None if at is None else (timezone.now() - at).total_seconds())
+
+
+def seconds_ago(seconds: float | None) -> str:
+    return EMPTY if seconds is None else f"{span(max(seconds, 0.0))} ago"
 
 
 def rate(per_minute: float) -> str:

@@ -116,7 +116,11 @@ def _plain(value: object) -> object:
 
 def ago(at: datetime | None) -> str:
     """`5 min ago`; a dash where it never was."""
-    return "–" if at is None else f"{duration((timezone.now() - at).total_seconds())} ago"
+    return seconds_ago(None if at is None else (timezone.now() - at).total_seconds())
+
+
+def seconds_ago(seconds: float | None) -> str:
+    return "–" if seconds is None else f"{duration(seconds)} ago"
 
 
 def plural(number: int, word: str) -> str:

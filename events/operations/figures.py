@@ -10,14 +10,14 @@ from django.utils import timezone
 
 from events import transport
 from events.conf import settings
-from events.models import EventRecord, Meter, Minute, PausedReceiver, Queue, State
+from events.models import EventRecord, Minute, PausedReceiver, Queue, State
 from events.operations.failures import FailingReceiver, by_receiver
 from events.operations.minutes import Hour, last_hour
 from events.operations.pausing import known_queues
 from events.operations.unfinished import oldest_unfinished, queues_at_work, unfinished
 from events.operations.unserved import Unserved, unserved
 from events.relay.behind import oldest_due
-from events.relay.metering import METER, floor
+from events.relay.metering import floor, meter_of
 from events.relay.workers import Workforce
 
 # Seconds a person waits for a broker that doesn't answer.
@@ -97,7 +97,7 @@ def _emitted(using: str, hour: Hour) -> tuple[int, int]:
     The last minute is counted so, too: what committed late is in both, and the hour never less.
     """
     events, minute_ago = EventRecord.objects.using(using), timezone.now() - timedelta(minutes=1)
-    meter = Meter.objects.using(using).filter(name=METER).first()
+    meter = meter_of(using)
     counted_to = (meter and meter.counted_to) or hour.bars[0].minute
     live = max(hour.bars[0].minute, min(counted_to, floor(minute_ago)))
     before = sum(bar.emitted for bar in hour.bars if bar.minute < live)

@@ -21,7 +21,7 @@ from events.operations.unfinished import MANY, Unfinished, unfinished
 from events.registry import registry
 from events.relay.lease import LEASE
 from events.relay.metering import LEASE as METER_LEASE
-from events.relay.metering import METER
+from events.relay.metering import meter_of
 from events.relay.workers import Workforce
 
 # Seconds without a sign of a relay after which there is none: its lease has run out.
@@ -137,7 +137,7 @@ def overview(aliases: Iterable[str], most: int | None = MANY) -> Overview:
     names = tuple(sorted({*settings.QUEUES, *(receiver.route() for receiver in registry)}))
     reach, depths = broker(names)
     answering = [using for using, each in reached.items() if each.ok]
-    meters = {using: _meter(using) for using in answering}
+    meters = {using: meter_of(using) for using in answering}
     return Overview(
         broker=_earliest(reach, meters.values()),
         databases=reached,
@@ -147,7 +147,7 @@ def overview(aliases: Iterable[str], most: int | None = MANY) -> Overview:
 
 
 def relay_health(using: str) -> RelayHealth:
-    return _relay(using, Queue.objects.using(using).all(), _meter(using))
+    return _relay(using, Queue.objects.using(using).all(), meter_of(using))
 
 
 def _earliest(reach: Reach, meters: Iterable[Meter | None]) -> Reach:
@@ -155,10 +155,6 @@ def _earliest(reach: Reach, meters: Iterable[Meter | None]) -> Reach:
     times = [meter.broker_since for meter in meters if meter and meter.broker_ok is reach.ok]
     since = min((at for at in (*times, reach.since) if at is not None), default=reach.since)
     return Reach(ok=reach.ok, since=since, error=reach.error)
-
-
-def _meter(using: str) -> Meter | None:
-    return Meter.objects.using(using).filter(name=METER).first()
 
 
 def _health(

@@ -31,8 +31,7 @@ class Due(NamedTuple):
 
 class Behind(NamedTuple):
     queue: str
-    # Since when the oldest of its deliveries is due.
-    since: datetime
+    # How long the oldest of its deliveries has been due, or in the broker.
     waited: timedelta
 
 
@@ -54,7 +53,7 @@ def behind(using: str) -> Iterator[Behind]:
     ):
         due = oldest_due(using, name, settings.MAX_WAIT)
         if due is not None:
-            yield Behind(name, *due)
+            yield Behind(name, due.waited)
 
 
 def tell(using: str) -> None:

@@ -303,15 +303,20 @@ def test_paused_queue__waits_and_nothing_is_lost(offloaded: Offloaded) -> None:
     assert len(given) == 1
 
 
+def logged(caplog: pytest.LogCaptureFixture, name: str) -> str:
+    """What a delivery to the receiver of that name, which fails, leaves in the log."""
+    emitted(1)
+    with caplog.at_level(logging.WARNING, logger="events"):
+        drain()
+    [record] = [record for record in caplog.records if name in record.getMessage()]
+    return record.getMessage()
+
+
 def test_failure__is_logged_with_receiver_and_event(
     offloaded: Offloaded, caplog: pytest.LogCaptureFixture
 ) -> None:
     offloaded(give_up, bought, retry=Backoff(first=60))
-    emitted(1)
-    with caplog.at_level(logging.WARNING, logger="events"):
-        drain()
-    [record] = [record for record in caplog.records if "give_up" in record.getMessage()]
-    assert "state=waiting" in record.getMessage()
+    assert "state=waiting" in logged(caplog, "give_up")
     assert not Refusal.objects.exists()
 
 
@@ -319,12 +324,9 @@ def test_failure__that_quotes_all_of_an_event__is_short_in_the_log(
     offloaded: Offloaded, caplog: pytest.LogCaptureFixture
 ) -> None:
     offloaded(quote_all, bought, retry=Backoff(first=60))
-    emitted(1)
-    with caplog.at_level(logging.WARNING, logger="events"):
-        drain()
-    [record] = [record for record in caplog.records if "quote_all" in record.getMessage()]
-    assert "1000014 characters" in record.getMessage()
-    assert len(record.getMessage()) < 3_000
+    message = logged(caplog, "quote_all")
+    assert "1000014 characters" in message
+    assert len(message) < 3_000
 
 
 def test_drain__counts_what_became_of_all(offloaded: Offloaded) -> None:

@@ -4,10 +4,9 @@ import argparse
 from dataclasses import asdict
 from typing import Any, ClassVar
 
-from events.management.console import Console, ago, plural
+from events.management.console import Console, ago, plural, seconds_ago
 from events.management.subcommands.base import Subcommand, add_database, add_json, aliases, labelled
 from events.operations.figures import Figures, QueueFigures, figures
-from events.texts import duration
 
 
 class Status(Subcommand):
@@ -48,7 +47,7 @@ def _print(console: Console, found: Figures, label: str) -> None:
     console.table(head, [_row(queue) for queue in found.queues])
     for queue in found.queues:
         if queue.is_behind:
-            text = f"{queue.name} falls behind: its oldest delivery was due {_ago(queue)}"
+            text = f"{queue.name} falls behind: its oldest delivery was due {seconds_ago(queue.due_for)}"
             console.line(console.style.WARNING(text))
     for name in found.paused_receivers:
         if name in found.parked:
@@ -71,11 +70,16 @@ def _print(console: Console, found: Figures, label: str) -> None:
 def _row(queue: QueueFigures) -> tuple[object, ...]:
     depth = "?" if queue.depth is None else queue.depth
     paused = "paused" if queue.paused else ""
-    return (queue.name, depth, queue.processes, queue.waiting, queue.sent, queue.running, _ago(queue), paused)
-
-
-def _ago(queue: QueueFigures) -> str:
-    return "–" if queue.due_for is None else f"{duration(queue.due_for)} ago"
+    return (
+        queue.name,
+        depth,
+        queue.processes,
+        queue.waiting,
+        queue.sent,
+        queue.running,
+        seconds_ago(queue.due_for),
+        paused,
+    )
 
 
 def _next(found: list[Figures]) -> str:
